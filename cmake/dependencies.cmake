@@ -1,0 +1,18 @@
+# Every library comes from the distribution; `./dev` installs the packages.
+
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CURL REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(SQLiteCpp REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(CLI11 REQUIRED)
+if(LEVEE_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(LEVEE_BUILD_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

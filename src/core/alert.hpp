@@ -1,0 +1,78 @@
+// Alert: something crossed a threshold. Event: something happened. Both are plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/process_id.hpp"
+#include "core/time.hpp"
+#include "levee/bytes.hpp"
+#include "levee/level.hpp"
+
+namespace levee {
+
+/// The alert types of contract G3; to_string gives the names used in JSON and metrics.
+enum class AlertType { cpu_memory, host_available };
+
+[[nodiscard]] std::string_view to_string(AlertType type) noexcept;
+
+/// The unit of an alert's value and threshold: "percent" or "GB".
+[[nodiscard]] std::string_view unit_of(AlertType type) noexcept;
+
+/// The process that brought most of the growth.
+struct Culprit {
+  ProcessId id;
+  std::string user;
+  std::string comm;
+  std::string command;
+  Bytes rss;
+  std::optional<double> growth_per_second;  ///< Bytes per second; absent when not measured yet.
+};
+
+struct Alert {
+  std::uint64_t id = 0;  ///< The same from firing to `resolved`.
+  AlertType type{};
+  Severity severity{};
+  double value = 0;      ///< In unit_of(type).
+  double threshold = 0;  ///< The threshold crossed, in unit_of(type).
+  std::string message;
+  std::vector<std::string> recommendations;
+  std::optional<int> gpu_id;
+  std::optional<Culprit> culprit;
+  WallTime timestamp;  ///< When it fired first.
+  std::optional<WallTime> resolved_at;
+};
+
+enum class EventKind {
+  alert,           ///< An alert fired, grew more severe, or still lasts (`alert` is set).
+  resolved,        ///< An alert ended (`alert` is set).
+  state_change,    ///< The host's Level changed.
+  emergency,       ///< The guard saw the brake line crossed, before the next tick.
+  daemon_started,
+  daemon_stopping,
+  config_changed,
+  config_rejected,
+  source_lost,
+  source_back,
+  store_lost,
+  store_back,
+};
+
+[[nodiscard]] std::string_view to_string(EventKind kind) noexcept;
+
+/// Something that happened, for logs, streams, hooks and the store.
+struct Event {
+  std::uint64_t id = 0;  ///< Rises by one with each event of a daemon; set by the engine.
+  WallTime at;
+  EventKind kind{};
+  std::optional<Severity> severity;
+  std::string message;
+  std::optional<Alert> alert;
+  std::vector<std::pair<std::string, std::string>> details;  ///< Further key and value texts.
+};
+
+}  // namespace levee
