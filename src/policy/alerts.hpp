@@ -1,0 +1,52 @@
+// Alerts: thresholds crossed, said once, repeated seldom, resolved once (contract G3).
+//
+// Rules, in words. An alert fires when its value first lies beyond a threshold, and again at once
+// when it reaches a higher severity; while it lasts it repeats every `alert_repeat` (30 s); when it
+// ends it emits one `resolved`. A value that returns within kReopenWithin is the same alert going
+// on: it keeps its id and stays silent until the repeat is due, so that a reading which flaps
+// around a threshold does not flood anybody. An unknown reading neither fires nor resolves.
+//
+// Pure: state in, events out; the caller owns the AlertBook.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "core/alert.hpp"
+#include "core/snapshot.hpp"
+#include "policy/thresholds.hpp"
+
+namespace levee::policy {
+
+inline constexpr std::chrono::seconds kReopenWithin{5};
+inline constexpr std::size_t kRecentAlerts = 200;
+
+/// The memory of the alert rules between two ticks.
+struct AlertBook {
+  struct Entry {
+    Alert alert;
+    bool active = false;
+    bool announced = false;   ///< An event of this episode went out; only then it is resolved aloud.
+    std::optional<MonoTime> announced_at;  ///< When the last event of this alert went out.
+    Severity announced_severity{};         ///< And how severe it was then.
+    MonoTime ended_at{};
+  };
+  std::map<AlertType, Entry> entries;
+  std::deque<Alert> recent;  ///< Ended and active alerts, newest first, at most kRecentAlerts.
+  std::uint64_t next_id = 1;
+};
+
+/// Judges `snapshot`: the events to send now; `book` is brought up to date. `culprit` is named in
+/// alerts that fire or repeat.
+[[nodiscard]] std::vector<Event> update_alerts(AlertBook& book, const Snapshot& snapshot,
+                                               const Thresholds& thresholds,
+                                               const std::optional<Culprit>& culprit);
+
+/// The alerts that are active now, most severe first.
+[[nodiscard]] std::vector<Alert> active_alerts(const AlertBook& book);
+
+}  // namespace levee::policy
