@@ -14,8 +14,12 @@ double seconds(std::chrono::nanoseconds duration) noexcept {
 double plausible_fill_rate(unsigned cores) noexcept {
   constexpr double kPerCore = 6.0 * static_cast<double>(kGiB);
   constexpr double kLeast = 12.0 * static_cast<double>(kGiB);
-  constexpr double kMost = 200.0 * static_cast<double>(kGiB);
-  return std::clamp(kPerCore * cores, kLeast, kMost);
+  return std::clamp(kPerCore * cores, kLeast, kFastestFill);
+}
+
+void learn_fill_rate(GuardRhythm& rhythm, double fall_bytes_per_second) noexcept {
+  rhythm.fill_bytes_per_second =
+      std::max(rhythm.fill_bytes_per_second, std::min(fall_bytes_per_second, kFastestFill));
 }
 
 bool at_brake_line(const GuardLook& look, const GuardRhythm& rhythm) noexcept {
@@ -26,7 +30,7 @@ bool at_brake_line(const GuardLook& look, const GuardRhythm& rhythm) noexcept {
 
 std::chrono::nanoseconds next_look(const GuardLook& look, const GuardRhythm& rhythm) noexcept {
   const Bytes headroom =
-      look.available > look.line ? look.available - look.line : look.available;
+      look.available >= look.line ? look.available - look.line : look.available;
   const double fill =
       std::max(rhythm.fill_bytes_per_second, look.fall_bytes_per_second.value_or(0));
   const double wait = static_cast<double>(headroom.count) / std::max(fill, 1.0);

@@ -20,10 +20,18 @@ struct GuardRhythm {
   double fill_bytes_per_second = 12.0 * static_cast<double>(kGiB);
 };
 
+/// No machine fills memory faster, bytes per second: the bandwidth of a two-socket server.
+inline constexpr double kFastestFill = 200.0 * static_cast<double>(kGiB);
+
 /// The fastest rate at which `cores` cores can plausibly fill memory, bytes per second: 6 GiB/s per
 /// core, at least 12 GiB/s (one thread with huge pages reached 11 GiB/s on a 2-core machine), at
-/// most 200 GiB/s (the memory bandwidth of a two-socket server).
+/// most kFastestFill.
 [[nodiscard]] double plausible_fill_rate(unsigned cores) noexcept;
+
+/// Raises the assumed fill rate of `rhythm` to a fall that was really seen. Never beyond
+/// kFastestFill: a limit that somebody lowers takes gigabytes away in an instant, and nobody's
+/// memory access does; learning that would make the guard look every few milliseconds for ever.
+void learn_fill_rate(GuardRhythm& rhythm, double fall_bytes_per_second) noexcept;
 
 /// One look of the guard.
 struct GuardLook {

@@ -45,6 +45,10 @@ struct Alert {
   std::optional<Culprit> culprit;
   WallTime timestamp;  ///< When it fired first.
   std::optional<WallTime> resolved_at;
+
+  // The wall times above are for people and may jump; rules reckon with these.
+  MonoTime last_active{};                 ///< When it was last active.
+  std::optional<MonoTime> last_critical;  ///< When it was last critical or worse.
 };
 
 enum class EventKind {

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -95,22 +96,24 @@ std::optional<Number> leading_number(std::string_view text) noexcept {
   }
   Number number{0, !point, trim(text.substr(length))};
   const auto [end, error] = std::from_chars(text.data(), text.data() + length, number.value);
-  if (error != std::errc{} || end != text.data() + length || !std::isfinite(number.value)) {
-    return std::nullopt;
+  if (error == std::errc::result_out_of_range) {
+    // Hundreds of digits: beyond all bounds, or after "0.000…" as good as nothing.
+    const bool is_huge = text.find_first_not_of("0") < text.substr(0, length).find('.');
+    number.value = is_huge ? std::numeric_limits<double>::infinity() : 0.0;
   }
   return number;
 }
 
-/// `count` units as Bytes, when that is at least one byte and fits into 2⁶³.
+/// `count` units as Bytes, when that is at least one byte and less than 2⁶³.
 Result<Bytes> scaled(std::string_view text, double count, std::uint64_t unit) {
-  constexpr double kMost = 9.2e18;
+  constexpr double kTooMany = 0x1p63;
   const double bytes = count * static_cast<double>(unit);
-  if (bytes > kMost) {
+  if (bytes >= kTooMany) {
     return refuse(text, "it is more than a machine can have",
                   "the largest accepted amount is 8388607 TB");
   }
   if (bytes < 1.0) {
-    return refuse(text, "it must be greater than zero");
+    return refuse(text, bytes > 0 ? "it is less than one byte" : "it must be greater than zero");
   }
   return Bytes{static_cast<std::uint64_t>(std::llround(bytes))};
 }
@@ -156,10 +159,13 @@ Result<Amount> Amount::parse(std::string_view text) {
     return Amount::from_fraction(number->value / 100.0);
   }
   if (number->rest.empty() && !number->is_integer) {
+    const bool could_be_share = number->value > 0.0 && number->value <= 1.0;
     return refuse(text, "a fraction as text is ambiguous",
-                  fmt::format("write \"{}%\" for a share of free memory, or add a unit, "
-                              "such as \"{}GB\"",
-                              number->value * 100.0, shown(trimmed)));
+                  could_be_share
+                      ? fmt::format("write \"{:g}%\" for a share of free memory, or add a unit, "
+                                    "such as \"{}GB\"",
+                                    number->value * 100.0, shown(trimmed))
+                      : fmt::format("add a unit, such as \"{}GB\"", shown(trimmed)));
   }
   const auto unit = number->rest.empty() ? std::optional{kMiB} : unit_bytes(number->rest);
   if (!unit) {

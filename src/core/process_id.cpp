@@ -2,15 +2,27 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 
 namespace levee {
 
 std::optional<BootId> BootId::parse(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\n";
+  constexpr std::size_t kLength = 36;
+  text.remove_prefix(std::min(text.find_first_not_of(kSpaces), text.size()));
+  text = text.substr(0, text.find_last_not_of(kSpaces) + 1);
+  if (text.size() != kLength) {
+    return std::nullopt;
+  }
   std::array<std::uint64_t, 2> halves{};
   std::size_t digits = 0;
-  for (const char c : text) {
-    if (c == '-' || c == '\n' || c == ' ') {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (i == 8 || i == 13 || i == 18 || i == 23) {
+      if (c != '-') {
+        return std::nullopt;
+      }
       continue;
     }
     std::uint64_t digit = 0;
@@ -21,15 +33,8 @@ std::optional<BootId> BootId::parse(std::string_view text) {
     } else {
       return std::nullopt;
     }
-    if (digits == 32) {
-      return std::nullopt;
-    }
-    auto& half = halves.at(digits / 16);
+    auto& half = halves.at(digits++ / 16);
     half = (half << 4U) | digit;
-    ++digits;
-  }
-  if (digits != 32) {
-    return std::nullopt;
   }
   return BootId{halves[0], halves[1]};
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 #include "policy/state.hpp"
 
@@ -51,9 +52,12 @@ Judgement judge_host_available(const Snapshot& snapshot, const Thresholds& t) {
   }
   const HostLines lines = host_lines(host->total, t);
   const double available = to_gb(host->available);
-  if (host->available < lines.emergency || snapshot.brake_line_reached) {
-    return {true, Crossing{Severity::emergency, available, to_gb(lines.emergency),
-                           "Available memory is below the emergency line"}};
+  const bool is_below = host->available < lines.emergency;
+  if (is_below || snapshot.brake_line_reached) {
+    return {true,
+            Crossing{Severity::emergency, available, to_gb(lines.emergency),
+                     is_below ? "Available memory is below the emergency line"
+                              : "Available memory just touched the emergency line, or soon will"}};
   }
   if (host->available < lines.warning) {
     return {true, Crossing{Severity::warning, available, to_gb(lines.warning),
@@ -90,7 +94,7 @@ std::optional<Event> cross(AlertBook& book, AlertBook::Entry& entry, AlertType t
                            const Crossing& crossing, const Thresholds& thresholds,
                            const std::optional<Culprit>& culprit, Now now) {
   if (!entry.active) {
-    const bool reopened = entry.alert.id != 0 && now.mono - entry.ended_at < kReopenWithin;
+    const bool reopened = entry.alert.id != 0 && now.mono - entry.alert.last_active < kReopenWithin;
     if (!reopened) {
       entry = AlertBook::Entry{};
       entry.alert.id = book.next_id++;
@@ -104,6 +108,10 @@ std::optional<Event> cross(AlertBook& book, AlertBook::Entry& entry, AlertType t
   entry.alert.value = crossing.value;
   entry.alert.threshold = crossing.threshold;
   entry.alert.message = crossing.message;
+  entry.alert.last_active = now.mono;
+  if (crossing.severity >= Severity::critical) {
+    entry.alert.last_critical = now.mono;
+  }
 
   const bool is_worse = entry.announced_at && crossing.severity > entry.announced_severity;
   const bool is_due =
@@ -111,11 +119,13 @@ std::optional<Event> cross(AlertBook& book, AlertBook::Entry& entry, AlertType t
   if (!is_worse && !is_due) {
     return std::nullopt;
   }
-  entry.announced = true;
   entry.announced_at = now.mono;
   entry.announced_severity = crossing.severity;
   entry.alert.culprit = culprit;
   entry.alert.recommendations = recommendations(crossing.severity, culprit);
+  if (!entry.worst || crossing.severity >= entry.worst->severity) {
+    entry.worst = entry.alert;
+  }
   return Event{.id = 0,
                .at = now.wall,
                .kind = EventKind::alert,
@@ -127,13 +137,17 @@ std::optional<Event> cross(AlertBook& book, AlertBook::Entry& entry, AlertType t
 
 /// The value is back on the good side: resolves once, aloud only if the alert was announced.
 std::optional<Event> end(AlertBook::Entry& entry, Now now) {
+  const bool was_announced = entry.worst.has_value();
+  if (was_announced) {
+    entry.worst->last_critical = entry.alert.last_critical;
+    entry.alert = *std::exchange(entry.worst, std::nullopt);
+  }
   entry.active = false;
-  entry.ended_at = now.mono;
+  entry.alert.last_active = now.mono;
   entry.alert.resolved_at = now.wall;
-  if (!entry.announced) {
+  if (!was_announced) {
     return std::nullopt;
   }
-  entry.announced = false;
   return Event{.id = 0,
                .at = now.wall,
                .kind = EventKind::resolved,

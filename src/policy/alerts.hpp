@@ -2,8 +2,9 @@
 //
 // Rules, in words. An alert fires when its value first lies beyond a threshold, and again at once
 // when it reaches a higher severity; while it lasts it repeats every `alert_repeat` (30 s); when it
-// ends it emits one `resolved`. A value that returns within kReopenWithin is the same alert going
-// on: it keeps its id and stays silent until the repeat is due, so that a reading which flaps
+// ends it emits one `resolved`, which shows the alert at its worst, so that whoever was told of an
+// emergency also hears of its end. A value that returns within kReopenWithin is the same alert
+// going on: it keeps its id and stays silent until the repeat is due, so that a reading which flaps
 // around a threshold does not flood anybody. An unknown reading neither fires nor resolves.
 //
 // Pure: state in, events out; the caller owns the AlertBook.
@@ -30,10 +31,10 @@ struct AlertBook {
   struct Entry {
     Alert alert;
     bool active = false;
-    bool announced = false;   ///< An event of this episode went out; only then it is resolved aloud.
+    /// As it was announced at its worst in this episode; absent: there is nothing to resolve aloud.
+    std::optional<Alert> worst;
     std::optional<MonoTime> announced_at;  ///< When the last event of this alert went out.
     Severity announced_severity{};         ///< And how severe it was then.
-    MonoTime ended_at{};
   };
   std::map<AlertType, Entry> entries;
   std::deque<Alert> recent;  ///< Ended and active alerts, newest first, at most kRecentAlerts.

@@ -40,11 +40,11 @@ const HostReading* fresh_host(const Snapshot& snapshot, const Thresholds& thresh
   return &snapshot.host->value;
 }
 
-bool counts_as_recent(const Alert& alert, WallTime now) {
-  return !alert.resolved_at || now - *alert.resolved_at < kAlertWindow;
+bool counts_as_recent(const Alert& alert, MonoTime now) {
+  return !alert.resolved_at || now - alert.last_active < kAlertWindow;
 }
 
-Health health(Level level, std::span<const Alert> alerts, WallTime now) {
+Health health(Level level, std::span<const Alert> alerts, MonoTime now) {
   if (level == Level::unavailable) {
     return Health::unknown;
   }
@@ -53,7 +53,7 @@ Health health(Level level, std::span<const Alert> alerts, WallTime now) {
     if (!counts_as_recent(alert, now)) {
       continue;
     }
-    if (alert.severity >= Severity::critical) {
+    if (alert.last_critical && now - *alert.last_critical < kAlertWindow) {
       return Health::critical;
     }
     warned = true;

@@ -26,9 +26,9 @@ inline constexpr std::chrono::minutes kAlertWindow{5};
 /// The machine in one word: critical when the state is critical or a critical or emergency alert
 /// was active in the last 5 minutes, moderate for a warning, unknown without a usable reading.
 /// `alerts` are active and past ones in any order.
-[[nodiscard]] Health health(Level level, std::span<const Alert> alerts, WallTime now);
+[[nodiscard]] Health health(Level level, std::span<const Alert> alerts, MonoTime now);
 
-/// True if `alert` is active, or ended less than kAlertWindow before `now`.
-[[nodiscard]] bool counts_as_recent(const Alert& alert, WallTime now);
+/// True if `alert` is active, or was so less than kAlertWindow before `now`.
+[[nodiscard]] bool counts_as_recent(const Alert& alert, MonoTime now);
 
 }  // namespace levee::policy

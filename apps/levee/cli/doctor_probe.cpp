@@ -1,0 +1,143 @@
+// Gathering the doctor's facts.
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "cli/ask.hpp"
+#include "cli/doctor.hpp"
+#include "engine/clock.hpp"
+#include "sources/host.hpp"
+#include "sources/processes.hpp"
+#include "sources/psi_trigger.hpp"
+#include "sources/users.hpp"
+
+namespace levee::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<DaemonFacts> probe_daemon(const Connection& connection) {
+  auto client = connect(connection);
+  if (!client) {
+    return std::unexpected(std::move(client.error()));
+  }
+  const auto get = [&](std::string_view target) -> Result<Json> {
+    const auto reply = client->get(target);
+    return reply ? parse_answer(reply->body) : std::unexpected(reply.error());
+  };
+  auto health = get("/healthz");
+  // After a time-out another call would only wait as long again.
+  const bool hangs = !health && health.error().code == ErrorCode::timed_out;
+  auto overview = hangs ? Result<Json>(std::unexpected(health.error())) : get("/api/v1/overview");
+  return DaemonFacts{client->socket(), std::move(health), std::move(overview)};
+}
+
+Result<std::chrono::microseconds> probe_pressure(const sources::Root& root) {
+  const auto trigger =
+      sources::PsiTrigger::arm(root, std::chrono::milliseconds{150}, std::chrono::seconds{1});
+  return trigger ? Result<std::chrono::microseconds>(trigger->window())
+                 : std::unexpected(trigger.error());
+}
+
+/// Processes whose directory is there and whose contents are refused.
+std::size_t count_hidden(const sources::Root& root) {
+  std::size_t hidden = 0;
+  std::error_code error;
+  for (fs::directory_iterator it(root.at("/proc"), error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; })) {
+      const auto stat = root.read("/proc/" + name + "/stat");
+      hidden += !stat && stat.error().code == ErrorCode::permission_denied ? 1 : 0;
+    }
+  }
+  return hidden;
+}
+
+Result<ProcessFacts> probe_processes(const sources::Root& root) {
+  const auto users = std::make_shared<sources::UserNames>(root);
+  sources::ProcessSource source(root, {}, users);
+  const auto scan = source.scan(sources::Thoroughness::thorough, engine::read_clock().mono);
+  if (!scan) {
+    return std::unexpected(scan.error());
+  }
+  // Names from a directory service arrive a moment later.
+  std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  ProcessFacts facts{.seen = scan->seen, .hidden = count_hidden(root), .nameless = 0};
+  for (const ProcessReading& process : scan->processes) {
+    const uid_t uid = process.identity->uid;
+    facts.nameless += users->name(uid) == std::to_string(uid) ? 1 : 0;
+  }
+  return facts;
+}
+
+StateDirFacts probe_state_dir(const fs::path& path) {
+  StateDirFacts facts{.path = path, .exists = false, .writable = false, .free = {}};
+  std::error_code error;
+  facts.exists = fs::is_directory(path, error);
+  fs::path nearest = fs::absolute(path, error);
+  while (!fs::exists(nearest, error) && nearest.has_relative_path()) {
+    nearest = nearest.parent_path();
+  }
+  facts.writable = fs::is_directory(nearest, error) &&
+                   ::faccessat(AT_FDCWD, nearest.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+  struct statvfs space{};
+  if (::statvfs(nearest.c_str(), &space) == 0) {
+    facts.free = Bytes{std::uint64_t{space.f_bavail} * space.f_frsize};
+  }
+  return facts;
+}
+
+std::optional<bool> probe_clock() {
+  timex state{};
+  const int result = ::adjtimex(&state);
+  return result < 0 ? std::nullopt : std::optional(result != TIME_ERROR);
+}
+
+std::vector<fs::path> probe_gpus(const sources::Root& root) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (const char* candidate : {"/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD128"}) {
+    if (fs::exists(root.at(candidate), error)) {
+      found.emplace_back(candidate);
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+Facts probe(const Connection& connection, const std::optional<std::string>& config,
+            const Surroundings& surroundings) {
+  const sources::Root root;
+  const auto inputs = inputs_for(surroundings, config);
+  auto settings = config::Settings::load(inputs);
+  const config::Config in_force = settings ? settings->config() : config::Config{};
+  std::vector<SourceTrouble> troubles;
+  auto host = sources::HostSource(root).read(troubles);
+  auto listen = server::parse_listen(in_force.server.listen);
+  const bool has_port = listen && *listen && (*listen)->port != 0;
+  return {.daemon = probe_daemon(connection),
+          .host = std::move(host),
+          .host_troubles = std::move(troubles),
+          .pressure_window = probe_pressure(root),
+          .processes = probe_processes(root),
+          .state_dir = probe_state_dir(
+              in_force.state_dir.empty()
+                  ? client::default_state_dir(surroundings.lookup(), surroundings.uid)
+                  : fs::path(in_force.state_dir)),
+          .listen = std::move(listen),
+          .port_holder = has_port ? sources::holder_of_port(root, (*listen)->port) : std::nullopt,
+          .protection = actions::probe_protection(),
+          .now = engine::read_clock().wall,
+          .clock_synchronised = probe_clock(),
+          .config_candidates = inputs.default_files,
+          .settings = std::move(settings),
+          .gpu_devices = probe_gpus(root)};
+}
+
+}  // namespace levee::cli

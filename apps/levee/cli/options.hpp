@@ -1,0 +1,48 @@
+// Options that several subcommands share. Parsing only; each subcommand adds those it means.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "cli/surroundings.hpp"
+#include "levee/result.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace levee::cli {
+
+/// What a parsed command line does: returns the exit code.
+using Run = std::function<int(const Surroundings&)>;
+
+/// Which daemon to ask, and how long to wait for it.
+struct Connection {
+  std::optional<std::string> socket;
+  std::string timeout = "5";
+
+  [[nodiscard]] Result<std::chrono::milliseconds> patience() const;
+};
+
+void add_connection(CLI::App& command, Connection& connection);
+void add_style(CLI::App& command, StyleWish& wish);
+
+/// --config, for what works without a daemon.
+void add_config_file(CLI::App& command, std::optional<std::string>& file);
+
+/// Shows the examples, one a line, and what the exit code means below the help of `command`.
+void add_footer(CLI::App& command, std::string_view examples, std::string_view exit_codes);
+
+// One per subcommand, in the file of that name: declares its options and stores in `chosen` what
+// to run when it was named.
+void declare_serve(CLI::App& root, Run& chosen);
+void declare_status(CLI::App& root, Run& chosen);
+void declare_check(CLI::App& root, Run& chosen);
+void declare_alerts(CLI::App& root, Run& chosen);
+void declare_history(CLI::App& root, Run& chosen);
+void declare_config(CLI::App& root, Run& chosen);
+void declare_doctor(CLI::App& root, Run& chosen);
+
+}  // namespace levee::cli

@@ -1,0 +1,132 @@
+#include "cli/time_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <ctime>
+
+namespace levee::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct Unit {
+  std::string_view name;
+  double milliseconds;
+};
+constexpr std::array kUnits{Unit{"ms", 1},      Unit{"", 1e3},     Unit{"s", 1e3},
+                            Unit{"m", 60e3},    Unit{"min", 60e3}, Unit{"h", 3600e3},
+                            Unit{"d", 86'400e3}};
+
+std::string span_text(milliseconds span) {
+  return span.count() % 1000 == 0 ? format_duration(std::chrono::floor<std::chrono::seconds>(span))
+                                  : fmt::format("{}ms", span.count());
+}
+
+std::tm broken_down(WallTime time, bool utc) {
+  const std::time_t seconds =
+      std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  std::tm result{};
+  if (utc) {
+    ::gmtime_r(&seconds, &result);
+  } else {
+    ::localtime_r(&seconds, &result);
+  }
+  return result;
+}
+
+/// `digits` digits of `text` from `at` on.
+std::optional<int> digits_at(std::string_view text, std::size_t at, std::size_t digits) {
+  int value = 0;
+  const char* const first = text.data() + at;
+  const auto [end, error] = std::from_chars(first, first + digits, value);
+  return error == std::errc{} && end == first + digits && *first != '-' ? std::optional(value)
+                                                                        : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<WallTime> parse_iso8601(std::string_view text) {
+  constexpr std::string_view kForm = "0000-00-00T00:00:00.000Z";
+  if (text.size() != kForm.size()) {
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < kForm.size(); ++i) {
+    if (kForm[i] != '0' && text[i] != kForm[i]) {
+      return std::nullopt;
+    }
+  }
+  struct Part {
+    std::size_t at;
+    std::size_t digits;
+    int most;
+  };
+  constexpr std::array kParts{Part{0, 4, 9999}, Part{5, 2, 12},  Part{8, 2, 31},  Part{11, 2, 23},
+                              Part{14, 2, 59},  Part{17, 2, 59}, Part{20, 3, 999}};
+  std::array<int, kParts.size()> values{};
+  for (std::size_t i = 0; i < kParts.size(); ++i) {
+    const auto value = digits_at(text, kParts.at(i).at, kParts.at(i).digits);
+    if (!value || *value > kParts.at(i).most) {
+      return std::nullopt;
+    }
+    values.at(i) = *value;
+  }
+  using namespace std::chrono;
+  const year_month_day date{year{values[0]}, month{static_cast<unsigned>(values[1])},
+                            day{static_cast<unsigned>(values[2])}};
+  if (!date.ok()) {
+    return std::nullopt;
+  }
+  return WallTime{sys_days{date} + hours{values[3]} + minutes{values[4]} + seconds{values[5]} +
+                  milliseconds{values[6]}};
+}
+
+std::string date_and_time(WallTime time, bool utc) {
+  const std::tm parts = broken_down(time, utc);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+std::string time_of_day(WallTime time, bool utc) {
+  const std::tm parts = broken_down(time, utc);
+  return fmt::format("{:02}:{:02}:{:02}", parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+Result<milliseconds> parse_span(std::string_view text, std::string_view option, milliseconds least,
+                                milliseconds most) {
+  const auto refuse = [&](std::string_view what) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} is \"{}\", which {}", option, text, what),
+                fmt::format("give seconds (90) or a time with a unit (500ms, 90s, 15m, 24h, 30d), "
+                            "from {} to {}",
+                            span_text(least), span_text(most)));
+  };
+  double value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  const std::string_view unit_name(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const auto* const unit = std::ranges::find(kUnits, unit_name, &Unit::name);
+  if (error != std::errc{} || unit == kUnits.end() || !std::isfinite(value)) {
+    return refuse("is no time");
+  }
+  const double result = value * unit->milliseconds;
+  if (result < static_cast<double>(least.count()) || result > static_cast<double>(most.count())) {
+    return refuse("is out of range");
+  }
+  return milliseconds{std::llround(result)};
+}
+
+Result<long> parse_count(std::string_view text, std::string_view option, long least, long most) {
+  long value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{} is \"{}\"", option, text),
+                fmt::format("give a whole number from {} to {}", least, most));
+  }
+  return value;
+}
+
+}  // namespace levee::cli

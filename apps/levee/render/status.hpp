@@ -1,0 +1,23 @@
+// `levee status` from the JSON of GET /api/v1/overview. Pure; thread-safe.
+#pragma once
+
+#include <string>
+
+#include "cli/json.hpp"
+#include "render/style.hpp"
+
+namespace levee::cli {
+
+/// Head, the host's line in gpustat's manner ('|' between fields, MiB), then what is wrong.
+/// `from_daemon` false: this was one look.
+[[nodiscard]] std::string render_status(const Json& overview, bool from_daemon, const Style& style);
+
+/// "alice:python/5204 (811 MiB, +210 MiB/min)" of a culprit or process; empty when there is none.
+[[nodiscard]] std::string process_text(const Json& process);
+
+// An alert's numbers: "82.1 %", "> 80 %", and both: "1.8 GB < 2 GB".
+[[nodiscard]] std::string value_text(const Json& alert);
+[[nodiscard]] std::string threshold_text(const Json& alert);
+[[nodiscard]] std::string crossing_text(const Json& alert);
+
+}  // namespace levee::cli

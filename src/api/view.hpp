@@ -1,0 +1,78 @@
+// View: everything a reader may see, as it was after one tick. The engine publishes a new one in
+// one atomic swap; nobody changes it afterwards. Safe to read from any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actions/protect.hpp"
+#include "config/settings.hpp"
+#include "control/throttle.hpp"
+#include "core/alert.hpp"
+#include "core/snapshot.hpp"
+#include "history/host_sample.hpp"
+#include "levee/level.hpp"
+#include "policy/thresholds.hpp"
+#include "sources/self.hpp"
+#include "store/store_worker.hpp"
+
+namespace levee::api {
+
+/// What the guard thread last saw.
+struct GuardView {
+  std::optional<Bytes> available;
+  std::optional<Bytes> line;
+  bool at_line = false;                  ///< The brake line is reached, or will be in a moment.
+  std::chrono::nanoseconds interval{0};  ///< Until its next look.
+  std::uint64_t looks = 0;
+  std::size_t victims = 0;           ///< Processes in its prepared table.
+  double fill_bytes_per_second = 0;  ///< The assumed or learned fastest fill rate.
+};
+
+/// The daemon's own use and work.
+struct DaemonView {
+  pid_t pid = 0;
+  WallTime started;
+  sources::SelfUse self;
+  std::optional<double> cpu_percent;      ///< Of one core, since the previous tick.
+  std::chrono::nanoseconds tick_time{0};  ///< How long the last tick took, reading included.
+  std::uint64_t ticks = 0;
+  std::uint64_t commands_dropped = 0;
+  actions::ProtectionReport protection;
+  store::StoreHealth store;
+  std::vector<std::pair<std::string, std::uint64_t>> sink_drops;  ///< Sink name → lost events.
+};
+
+/// A past event as the stream sends it.
+struct StreamedEvent {
+  std::uint64_t id = 0;
+  std::string kind;
+  std::string json;
+};
+
+using AlertCounts = std::map<std::pair<AlertType, Severity>, std::uint64_t>;
+
+struct View {
+  std::shared_ptr<const Snapshot> snapshot;  ///< Never null.
+  Level level = Level::unavailable;          ///< The host's state.
+  control::Advice advice;
+  Health health = Health::unknown;
+  bool pressure = false;  ///< Memory use is beyond memory_pressure_threshold.
+  policy::HostLines lines;
+  std::shared_ptr<const std::vector<history::HostSample>> samples;  ///< Never null.
+  std::shared_ptr<const std::vector<Alert>> active;                 ///< Never null.
+  std::shared_ptr<const std::vector<Alert>> recent;                 ///< Newest first.
+  std::shared_ptr<const std::vector<StreamedEvent>> events;         ///< Oldest first, ≤ 256.
+  std::shared_ptr<const AlertCounts> alert_counts;                  ///< Since start.
+  std::shared_ptr<const config::Settings> settings;                 ///< Never null.
+  GuardView guard;
+  DaemonView daemon;
+};
+
+}  // namespace levee::api

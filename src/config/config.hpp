@@ -1,0 +1,81 @@
+// Config: every setting of Levee as typed values. Text becomes a Config in settings.hpp; the table
+// of keys (names, ranges, documentation) is in keys.hpp. Plain values; no thread rules.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/log_level.hpp"
+#include "levee/bytes.hpp"
+#include "levee/level.hpp"
+#include "policy/thresholds.hpp"
+
+namespace levee::config {
+
+enum class LogFormat { text, json };
+
+struct Guard {
+  std::chrono::milliseconds floor{5};
+  std::chrono::milliseconds look_ahead{10};
+  std::optional<Bytes> fill_rate;  ///< Bytes per second; absent = from the number of cores.
+};
+
+struct Server {
+  std::string listen = "127.0.0.1:8000";
+  std::string socket;  ///< Empty: the default place for this user.
+  std::int64_t max_connections = 1024;
+};
+
+struct Store {
+  bool enabled = true;
+  std::chrono::seconds keep_1s = std::chrono::hours{1};
+  std::chrono::seconds keep_10s = std::chrono::hours{24};
+  std::chrono::seconds keep_1m = std::chrono::days{30};
+  std::chrono::seconds keep_1h = std::chrono::days{730};
+  std::chrono::seconds keep_events = std::chrono::days{90};
+};
+
+struct Log {
+  LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::text;
+};
+
+struct Webhook {
+  std::vector<std::string> urls;
+  Severity min_severity = Severity::warning;
+  std::chrono::seconds timeout{10};
+  std::int64_t max_attempts = 8;
+};
+
+struct Hook {
+  std::vector<std::string> command;  ///< argv; run without a shell, the alert as JSON on stdin.
+  Severity min_severity = Severity::warning;
+  std::chrono::seconds timeout{30};
+};
+
+struct Protect {
+  bool lock_memory = true;
+  std::int64_t oom_score_adj = -900;
+};
+
+struct Config {
+  std::chrono::milliseconds monitoring_interval{1000};
+  std::chrono::seconds history_seconds{900};
+  policy::Thresholds thresholds;
+  std::chrono::seconds throttle_cooldown{30};
+  std::chrono::seconds critical_pause{60};
+  std::int64_t process_top = 20;  ///< Processes whose memory is read at every tick.
+  std::string state_dir;          ///< Empty: the default place for this user.
+  Guard guard;
+  Server server;
+  Store store;
+  Log log;
+  Webhook webhook;
+  Hook hook;
+  Protect protect;
+};
+
+}  // namespace levee::config

@@ -1,0 +1,86 @@
+// Engine: one tick, on one screen. Readings in; events and a View out. It owns all mutable state
+// (history, alert book, throttle) and knows no clock, thread, socket or file: daemon.hpp wires
+// those. One owner thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/view.hpp"
+#include "config/settings.hpp"
+#include "control/throttle.hpp"
+#include "core/snapshot.hpp"
+#include "history/host_sample.hpp"
+#include "history/window.hpp"
+#include "policy/alerts.hpp"
+#include "sinks/sink.hpp"
+#include "sources/processes.hpp"
+
+namespace levee::engine {
+
+/// What the sources delivered for one tick.
+struct Readings {
+  Result<HostReading> host = fail(ErrorCode::unavailable, "not read");
+  Result<sources::ProcessScan> processes = fail(ErrorCode::unavailable, "not read");
+  std::vector<SourceTrouble> troubles;
+};
+
+/// An event with its id and its JSON, rendered once for everybody who is told.
+using Told = std::shared_ptr<const sinks::Notification>;
+
+/// What one tick brought.
+struct Tick {
+  std::vector<Told> events;
+  std::shared_ptr<const api::View> view;
+  std::optional<history::HostSample> sample;  ///< What history remembers of it; for the store.
+};
+
+class Engine {
+ public:
+  Engine(std::shared_ptr<const config::Settings> settings, std::string hostname);
+
+  /// One turn of the whole machine.
+  [[nodiscard]] Tick tick(Readings readings, const api::GuardView& guard,
+                          const api::DaemonView& daemon, Now now);
+
+  /// Uses `settings` from the next tick on; returns the event that says so.
+  Told apply(std::shared_ptr<const config::Settings> settings, Now now);
+
+  /// Gives `event` its id, renders it, and remembers it for the stream.
+  Told record(Event event);
+
+  [[nodiscard]] const std::shared_ptr<const config::Settings>& settings() const {
+    return settings_;
+  }
+
+ private:
+  [[nodiscard]] std::shared_ptr<const Snapshot> fold(Readings readings, const api::GuardView& guard,
+                                                     Now now);
+  [[nodiscard]] std::vector<Event> source_changes(const Snapshot& snapshot);
+  [[nodiscard]] std::shared_ptr<const api::View> make_view(std::shared_ptr<const Snapshot> snapshot,
+                                                           const control::Advice& advice,
+                                                           const api::GuardView& guard,
+                                                           const api::DaemonView& daemon) const;
+
+  std::shared_ptr<const config::Settings> settings_;
+  const std::string hostname_;
+  std::uint64_t sequence_ = 0;
+  std::uint64_t next_event_id_ = 1;
+
+  std::optional<Sampled<HostReading>> last_host_;
+  history::Window<history::HostSample> history_;
+  policy::AlertBook alerts_;
+  Level level_ = Level::unavailable;
+  Level known_level_ = Level::unavailable;  ///< The last one that came from a reading.
+  bool told_cap_ = false;
+  control::Throttle throttle_;
+  std::vector<std::string> lost_sources_;
+  std::shared_ptr<const std::vector<api::StreamedEvent>> events_ =
+      std::make_shared<const std::vector<api::StreamedEvent>>();  ///< Replaced, never changed.
+  api::AlertCounts alert_counts_;
+};
+
+}  // namespace levee::engine

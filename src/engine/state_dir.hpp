@@ -1,0 +1,28 @@
+// The state directory: history.db, logs/ and the lock that keeps a second daemon out.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "levee/result.hpp"
+
+namespace levee::engine {
+
+/// Held as long as the daemon lives; the kernel lets go of it when the process dies.
+class StateDirLock {
+ public:
+  /// Makes `directory` (0750) and locks it. `already_exists` names the daemon that holds it;
+  /// `permission_denied` or `resource_exhausted` when nothing can be written there;
+  /// `invalid_argument` when the path is something else than a directory.
+  [[nodiscard]] static Result<StateDirLock> acquire(const std::filesystem::path& directory);
+
+  StateDirLock(StateDirLock&& other) noexcept;
+  StateDirLock& operator=(StateDirLock&& other) noexcept;
+  ~StateDirLock();
+
+ private:
+  explicit StateDirLock(int fd) noexcept : fd_(fd) {}
+  int fd_ = -1;
+};
+
+}  // namespace levee::engine

@@ -1,0 +1,18 @@
+// What this process itself uses: Levee's own budget. Thread-safe.
+#pragma once
+
+#include <optional>
+
+#include "levee/bytes.hpp"
+
+namespace levee::sources {
+
+struct SelfUse {
+  Bytes rss;                   ///< /proc/self/statm field 2.
+  double cpu_seconds = 0;      ///< User and system time since start, getrusage(2).
+  std::optional<int> threads;  ///< /proc/self/status.
+};
+
+[[nodiscard]] SelfUse read_self();
+
+}  // namespace levee::sources

@@ -1,0 +1,51 @@
+// A directory of the test's own that vanishes with it, and files within.
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+namespace levee::test {
+
+class TempDir {
+ public:
+  TempDir() {
+    std::string name = (std::filesystem::temp_directory_path() / "levee-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  ~TempDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path operator/(std::string_view name) const {
+    return path_ / name;
+  }
+
+  /// Makes the file `name` (and its directories) with `text`, or replaces its content.
+  void write(std::string_view name, std::string_view text) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name, std::ios::binary) << text;
+  }
+
+  /// Writes over the beginning of the file in one system call, as a kernel file changes: whoever
+  /// has it open never sees it empty.
+  void overwrite(std::string_view name, std::string_view text) const {
+    const int fd = ::open((path_ / name).c_str(), O_WRONLY | O_CLOEXEC);
+    [[maybe_unused]] const ssize_t written = ::pwrite(fd, text.data(), text.size(), 0);
+    ::close(fd);
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace levee::test

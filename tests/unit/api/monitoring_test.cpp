@@ -1,0 +1,180 @@
+// The handlers of /api/v1/monitoring/… and /api/v1/processes.
+#include <gmock/gmock.h>
+
+#include "unit/api/fixture.hpp"
+
+namespace levee::api {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+void fill_memory(View& view, double percent) {
+  auto snapshot = std::make_shared<Snapshot>(*view.snapshot);
+  HostReading& host = snapshot->host->value;
+  host.total = gib(100);
+  host.available = Bytes{static_cast<std::uint64_t>((100 - percent) * static_cast<double>(kGiB))};
+  view.snapshot = std::move(snapshot);
+}
+
+TEST(Status, IsRenderedOncePerView) {
+  House house;
+  const auto first = house.get("/api/v1/monitoring/status").body;
+  EXPECT_EQ(house.get("/api/v1/monitoring/status").body, first);
+  house.view = example_view();
+  EXPECT_NE(house.get("/api/v1/monitoring/status").body, first);
+}
+
+TEST(Status, ShowsANewViewAtOnce) {
+  House house;
+  (void)house.get("/api/v1/monitoring/status");
+  house.view = std::make_shared<View>(*house.view);
+  fill_memory(*house.view, 91.5);
+  EXPECT_EQ(house.json("/api/v1/monitoring/status")["cpu"]["memory_percent"], 91.5);
+}
+
+TEST(Status, DoesNotLookFreshWhenTheEngineStalls) {
+  House house;
+  house.now = later(example_now(), std::chrono::seconds{61});
+  const Json json = house.json("/api/v1/monitoring/status");
+  EXPECT_EQ(json["sample_age_seconds"], 61.25);
+  EXPECT_EQ(json["troubles"][0]["source"], "engine");
+  EXPECT_EQ(house.json("/api/v1/monitoring/report")["current"]["sample_age_seconds"], 61.25);
+  EXPECT_EQ(house.json("/api/v1/overview")["troubles"][0]["source"], "engine");
+  house.now = example_now();
+  EXPECT_EQ(house.json("/api/v1/monitoring/status")["troubles"], Json::array());
+}
+
+/// 150 alerts, every third one critical.
+std::shared_ptr<const std::vector<Alert>> many_alerts() {
+  auto alerts = std::make_shared<std::vector<Alert>>();
+  for (std::uint64_t id = 150; id > 0; --id) {
+    alerts->push_back(
+        example_alert(id, id % 3 == 0 ? Severity::critical : Severity::warning, example_now()));
+  }
+  return alerts;
+}
+
+TEST(Alerts, AreTheNewestHundredUnlessAskedOtherwise) {
+  House house;
+  house.view->recent = many_alerts();
+  const Json json = house.json("/api/v1/monitoring/alerts");
+  EXPECT_THAT(keys_of(json), ElementsAre("alerts", "count", "total"));
+  EXPECT_EQ(json["count"], 100);
+  EXPECT_EQ(json["total"], 150);
+  EXPECT_EQ(json["alerts"][0]["id"], 150);
+  EXPECT_EQ(json["alerts"][0]["host"], "train-1");
+}
+
+TEST(Alerts, AreFilteredBeforeTheyAreCounted) {
+  House house;
+  house.view->recent = many_alerts();
+  const Json json = house.json("/api/v1/monitoring/alerts?severity=critical&limit=10");
+  EXPECT_EQ(json["count"], 10);
+  EXPECT_EQ(json["total"], 50);
+  for (const Json& alert : json["alerts"]) {
+    EXPECT_EQ(alert["severity"], "critical");
+  }
+  EXPECT_EQ(house.json("/api/v1/monitoring/alerts?severity=emergency")["count"], 0);
+  EXPECT_EQ(house.json("/api/v1/monitoring/alerts?severity=warning")["count"], 100);
+  EXPECT_EQ(house.json("/api/v1/monitoring/alerts?limit=1000")["count"], 150);
+}
+
+TEST(Alerts, RefuseWhatIsNoSeverityAndNoLimit) {
+  House house;
+  for (const char* query :
+       {"severity=", "severity=CRITICAL", "severity=info", "severity=critical,warning",
+        "limit=", "limit=0", "limit=-1", "limit=1001", "limit=1.0", "limit=1e2", "limit=+1",
+        "limit=%201", "limit=0x10", "limit=ten", "limit=99999999999999999999", "limit=10%20"}) {
+    const Response response = house.get(std::string("/api/v1/monitoring/alerts?") + query);
+    EXPECT_EQ(response.status, 400) << query;
+    EXPECT_FALSE(json_of(response)["hint"].get<std::string>().empty()) << query;
+  }
+}
+
+TEST(Suggestions, AreNoneWhileMemorySuffices) {
+  House house;
+  fill_memory(*house.view, 80);  // At the threshold, not above it.
+  const Json json = house.json("/api/v1/monitoring/optimization-suggestions");
+  EXPECT_THAT(keys_of(json), ElementsAre("suggestions", "optimal_batch_sizes", "current_health"));
+  EXPECT_EQ(json["suggestions"], Json::array());
+  EXPECT_EQ(json["optimal_batch_sizes"].dump(), R"({"small":4,"medium":2,"large":1})");
+  EXPECT_EQ(json["current_health"], "healthy");
+}
+
+TEST(Suggestions, AreTheDocumentedOnesWhenMemoryIsHigh) {
+  House house;
+  fill_memory(*house.view, 80.5);
+  EXPECT_EQ(house.json("/api/v1/monitoring/optimization-suggestions")["suggestions"],
+            Json::array({"High CPU memory usage detected:", "- Consider reducing model cache size",
+                         "- Enable model offloading to disk", "- Use smaller model variants"}));
+}
+
+TEST(Cleanup, TellsTheEngineAndSaysWhatWasFreed) {
+  House house;
+  house.outcome = CleanedUp{.cpu_freed = Bytes{1'288'490'189},  // 1.2 GB
+                            .gpu_freed = Bytes{858'993'459},    // 0.8 GB
+                            .message = ""};
+  const Response response = house.ask("POST", "/api/v1/monitoring/cleanup?force=true");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(*response.body,
+            R"({"success":true,"cpu_memory_freed_gb":1.2,"gpu_memory_freed_gb":0.8,)"
+            R"("message":"Cleanup completed. CPU: 1.2GB freed, GPU: 0.8GB freed"})");
+  ASSERT_EQ(house.commands.size(), 1U);
+  EXPECT_TRUE(std::get<Cleanup>(house.commands[0]).force);
+}
+
+TEST(Cleanup, IsGentleUnlessForced) {
+  House house;
+  house.outcome = CleanedUp{.cpu_freed = {}, .gpu_freed = {}, .message = "Nothing to free"};
+  const Response response = house.ask("POST", "/api/v1/monitoring/cleanup");
+  EXPECT_EQ(json_of(response)["message"], "Nothing to free");
+  EXPECT_EQ(json_of(response)["cpu_memory_freed_gb"], 0.0);
+  EXPECT_FALSE(std::get<Cleanup>(house.commands[0]).force);
+  EXPECT_EQ(house.ask("POST", "/api/v1/monitoring/cleanup?force=false", "{}").status, 200);
+}
+
+TEST(Cleanup, RefusesOtherFlagsAndBodiesWithContent) {
+  House house;
+  house.outcome = CleanedUp{};
+  for (const char* query : {"force=", "force=1", "force=yes", "force=True", "force"}) {
+    EXPECT_EQ(house.ask("POST", std::string("/api/v1/monitoring/cleanup?") + query).status, 400)
+        << query;
+  }
+  for (const char* body : {R"({"force":true})", "[]", "null", "{", "x"}) {
+    EXPECT_EQ(house.ask("POST", "/api/v1/monitoring/cleanup", body).status, 400) << body;
+  }
+  EXPECT_TRUE(house.commands.empty());
+}
+
+TEST(Cleanup, PassesOnWhyTheEngineCannot) {
+  House house;
+  house.outcome = fail(ErrorCode::unavailable, "the command queue is full", "try again");
+  const Response response = house.ask("POST", "/api/v1/monitoring/cleanup");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_THAT(*response.body, HasSubstr("queue is full"));
+}
+
+TEST(Processes, AreTheLargestFirstWithTheirAge) {
+  House house;
+  const Json json = house.json("/api/v1/processes");
+  ASSERT_EQ(json["processes"].size(), 2U);
+  EXPECT_EQ(json["processes"][0]["pid"], 5204);
+  EXPECT_EQ(json["processes"][0]["age_seconds"], 2.0);
+  EXPECT_EQ(json["processes_seen"], 311);
+  EXPECT_EQ(house.json("/api/v1/processes?limit=1")["processes"].size(), 1U);
+}
+
+TEST(Processes, AreFiftyUnlessAskedOtherwise) {
+  House house;
+  auto snapshot = std::make_shared<Snapshot>(*house.view->snapshot);
+  snapshot->processes.assign(60, example_process(1, kib(4), snapshot->at.mono));
+  house.view->snapshot = snapshot;
+  EXPECT_EQ(house.json("/api/v1/processes")["processes"].size(), 50U);
+  EXPECT_EQ(house.json("/api/v1/processes?limit=1000")["processes"].size(), 60U);
+  EXPECT_EQ(house.get("/api/v1/processes?limit=0").status, 400);
+  EXPECT_EQ(house.get("/api/v1/processes?limit=-5").status, 400);
+}
+
+}  // namespace
+}  // namespace levee::api
