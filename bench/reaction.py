@@ -29,7 +29,7 @@ def crossing(line: int, found: list, stop: threading.Event) -> None:
 
 
 def emergency(event) -> bool:
-    return event["event"] == "alert" and event["alert"]["severity"] == "emergency"
+    return event["kind"] == "alert" and event["alert"]["severity"] == "emergency"
 
 
 for rate_gib in (1, 4):

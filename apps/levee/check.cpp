@@ -26,9 +26,11 @@ int run(const Options& options, const Surroundings& surroundings) {
     return complain(*answer->bad_settings, kCheckUnknown);
   }
   const Verdict verdict = judge(answer->body);
-  return print(options.json ? pretty(check_json(verdict, answer->body, answer->from_daemon))
-                            : render_check(verdict, style_for(options.style, surroundings)),
-               verdict.exit_code);
+  // The exit code is the answer; it stays right even where the text cannot be written.
+  static_cast<void>(print(options.json
+                              ? pretty(check_json(verdict, answer->body, answer->from_daemon))
+                              : render_check(verdict, style_for(options.style, surroundings))));
+  return verdict.exit_code;
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct Options {
   StyleWish style;
   std::optional<std::string> config;
   bool json = false;
-  CLI::Option* watch = nullptr;
+  std::optional<std::string> watch;  ///< Empty: --watch without a time.
   std::optional<std::chrono::milliseconds> period;
 };
 
@@ -37,7 +37,10 @@ Result<std::string> status_text(const Options& options, const Surroundings& surr
                           : pretty(answer->body);
   }
   const Style style = style_for(options.style, surroundings);
-  std::string text = render_status(answer->body, answer->from_daemon, style);
+  const Source source = answer->from_daemon    ? Source::daemon
+                        : answer->note.empty() ? Source::one_look
+                                               : Source::one_look_beside_a_silent_daemon;
+  std::string text = render_status(answer->body, source, style);
   if (!answer->note.empty()) {
     text += line({{"trouble: ", Color::orange}, {answer->note}}, style);
   }
@@ -91,14 +94,14 @@ int watch(const Options& options, Surroundings surroundings) {
     }
     before = in_place || options.json ? "" : "\n";
     wait_for(*options.period);
-    surroundings.out = surroundings_of_this_process().out;
+    surroundings.out = standard_output();
   }
 }
 
 int run(Options& options, const Surroundings& surroundings) {
-  if (options.watch->count() > 0) {
-    const std::string text = options.watch->results().back();
-    const auto period = parse_span(text.empty() ? "2" : text, "--watch", 200ms, 1h);
+  if (options.watch) {
+    const auto period =
+        parse_span(options.watch->empty() ? "2" : *options.watch, "--watch", 200ms, 1h);
     if (!period) {
       return complain(period.error());
     }
@@ -115,9 +118,10 @@ void declare_status(CLI::App& root, Run& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command = root.add_subcommand("status", "Show how this machine is");
   command->add_flag("--json", options->json, "As JSON, with gpustat's keys and Levee's own");
-  options->watch = command->add_option("--watch", "Again every TIME (2 s), until Ctrl-C")
-                       ->expected(0, 1)
-                       ->type_name("[TIME]");
+  const CLI::Option* const watch =
+      command->add_option("--watch", "Again every TIME (2 s), until Ctrl-C")
+          ->expected(0, 1)
+          ->type_name("[TIME]");
   add_connection(*command, options->connection);
   add_config_file(*command, options->config);
   add_style(*command, options->style);
@@ -127,7 +131,10 @@ void declare_status(CLI::App& root, Run& chosen) {
              "levee status --json | jq .host.available_bytes\n"
              "levee status | awk -F'|' '/host/ {print $3}'",
              "0 shown, 1 failed, 2 wrong use. Without a daemon, status takes one look by itself.");
-  command->callback([options, &chosen] {
+  command->callback([options, watch, &chosen] {
+    if (watch->count() > 0) {
+      options->watch = watch->results().back();
+    }
     chosen = [options](const Surroundings& surroundings) { return run(*options, surroundings); };
   });
 }

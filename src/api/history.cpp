@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <map>
 
 #include "api/json.hpp"
@@ -16,6 +17,9 @@ namespace {
 
 constexpr std::uint64_t kUsualWindow = 300;
 constexpr std::uint64_t kLongestWindow = std::uint64_t{2} * 365 * 24 * 3600;  ///< Two years.
+
+/// More rows than any chart shows; bounds the time and the memory one request can cost.
+constexpr std::size_t kMostRows = 20'000;
 
 /// One line of the answer; means over a bucket, with the worst moment beside them.
 struct Row {
@@ -45,19 +49,29 @@ std::optional<double> count_of(std::optional<Bytes> bytes) {
   return bytes ? std::optional(static_cast<double>(bytes->count)) : std::nullopt;
 }
 
+/// The samples of the window; where they are too many, one row stands for `step` of them.
 Past past_in_memory(const View& view, Now now, std::chrono::seconds window) {
   const auto samples = history::latest(std::span(*view.samples), now.mono, window);
+  const std::size_t step = samples.size() / kMostRows + 1;
+  const Seconds interval = view.settings->config().monitoring_interval;
   Past past{.source = "memory",
-            .resolution_seconds = Seconds(view.settings->config().monitoring_interval).count(),
+            .resolution_seconds = interval.count() * static_cast<double>(step),
             .rows = {},
             .note = {}};
-  past.rows.reserve(samples.size());
-  for (const history::HostSample& sample : samples) {
+  past.rows.reserve(samples.size() / step + 1);
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const history::HostSample& sample = samples[i];
+    const auto available = count_of(sample.available);
+    if (i % step != 0) {
+      auto& least = past.rows.back().available_min;
+      least = std::min(least, available);
+      continue;
+    }
     past.rows.push_back(Row{.at = sample.at.wall,
                             .cpu_percent = sample.cpu_percent,
                             .total = count_of(sample.total),
-                            .available = count_of(sample.available),
-                            .available_min = count_of(sample.available),
+                            .available = available,
+                            .available_min = available,
                             .swap_used = count_of(sample.swap_used),
                             .pressure_percent = sample.pressure_some_avg10});
   }
@@ -101,19 +115,43 @@ Past past_in_store(const std::vector<history::Bucket>& buckets, Now now,
   return past;
 }
 
+/// `value` with `decimals` places, several times faster than a general formatter.
+void append_fixed(std::string& text, double value, int decimals) {
+  constexpr std::array<std::int64_t, 3> kScales{1, 10, 100};
+  const std::int64_t scale = kScales.at(static_cast<std::size_t>(decimals));
+  const std::int64_t scaled = std::llrint(value * static_cast<double>(scale));
+  if (scaled < 0) {
+    text += '-';
+  }
+  const fmt::format_int whole(std::abs(scaled / scale));
+  text.append(whole.data(), whole.size());
+  if (decimals > 0) {
+    const fmt::format_int fraction(std::abs(scaled % scale));
+    text += '.';
+    text.append(static_cast<std::size_t>(decimals) - fraction.size(), '0');
+    text.append(fraction.data(), fraction.size());
+  }
+}
+
 void append_number(std::string& text, std::string_view name, std::optional<double> value,
                    int decimals) {
-  if (value && std::isfinite(*value)) {
-    fmt::format_to(std::back_inserter(text), ",\"{}\":{:.{}f}", name, *value, decimals);
+  constexpr double kMost = 9e15;  // Times 100 it still is a 64-bit integer.
+  text += ",\"";
+  text += name;
+  text += "\":";
+  if (value && std::abs(*value) <= kMost) {
+    append_fixed(text, *value, decimals);
   } else {
-    fmt::format_to(std::back_inserter(text), ",\"{}\":null", name);
+    text += "null";
   }
 }
 
 /// Rows are written straight into the text: there may be tens of thousands, and none of their
 /// values needs escaping.
 void append_row(std::string& text, const Row& row) {
-  fmt::format_to(std::back_inserter(text), "{{\"timestamp\":\"{}\"", to_iso8601(row.at));
+  text += R"({"timestamp":")";
+  text += to_iso8601(row.at);
+  text += '"';
   append_number(text, "cpu_percent", row.cpu_percent, kPercentDecimals);
   append_number(text, "cpu_memory_percent", row.percent_used(row.available), kPercentDecimals);
   append_number(text, "cpu_memory_percent_max", row.percent_used(row.available_min),
@@ -156,6 +194,18 @@ Response response_of(const Past& past, std::chrono::seconds window) {
   return text_response("application/json", std::move(body));
 }
 
+/// The finest resolution that covers `window` and keeps the answer within bounds.
+std::chrono::seconds width_for(std::chrono::seconds window, const config::Store& store) {
+  const std::array retention{store.keep_1s, store.keep_10s, store.keep_1m, store.keep_1h};
+  const std::chrono::seconds finest = history::resolution_for(window, retention);
+  for (const std::chrono::seconds width : history::kResolutions) {
+    if (width >= finest && static_cast<std::size_t>(window / width) <= kMostRows) {
+      return width;
+    }
+  }
+  return history::kResolutions.back();
+}
+
 /// The better of both: what reaches further back, and what is in memory when they are even.
 Past choose(Past memory, const Result<std::vector<history::Bucket>>& stored, Now now,
             std::chrono::seconds width) {
@@ -185,9 +235,7 @@ Result<void> get_history(const Call& call, Responder respond) {
     respond(response_of(memory, window));
     return {};
   }
-  const std::array retention{config.store.keep_1s, config.store.keep_10s, config.store.keep_1m,
-                             config.store.keep_1h};
-  const std::chrono::seconds width = history::resolution_for(window, retention);
+  const std::chrono::seconds width = width_for(window, config.store);
   call.ports.stored_history(
       store::Query{.series = {}, .from = now.wall - window, .to = now.wall, .width = width},
       [=, memory = std::move(memory),

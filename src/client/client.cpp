@@ -138,6 +138,7 @@ Result<Client::Reply> Client::Impl::perform(const char* method, std::string_view
     curl_slist_append(headers.get(), "Expect:");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the size is set above.
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data());
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
   }

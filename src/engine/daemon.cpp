@@ -154,23 +154,25 @@ void Daemon::run(const std::stop_token& stop) {
   }
   give_answers();
   announce(EventKind::daemon_stopping, "Levee stops");
+  broadcast();
 }
 
 void Daemon::tick(sources::Thoroughness thoroughness) {
   const Now now = read_clock();
+  tell_store_changes(outlets_.store_health());
   Readings readings = read_sources(thoroughness, now);
   const api::GuardView guard = guard_ ? guard_->collect() : api::GuardView{};
   const Tick tick = engine_.tick(std::move(readings), guard, describe(now), now);
 
-  view_.set(tick.view);
-  give_answers();
   for (const Told& told : tick.events) {
     tell(told);
   }
+  view_.set(tick.view);
+  broadcast();
+  give_answers();
   if (tick.sample) {
     outlets_.remember(*tick.sample);
   }
-  tell_store_changes(tick.view->daemon.store);
   outlets_.flush_if_due(now.mono);
   if (guard_) {
     victims_ = prepare_victims(tick.view->snapshot->processes, victims_.get(), options_.root);
@@ -219,8 +221,14 @@ api::DaemonView Daemon::describe(Now now) {
 
 void Daemon::tell(const Told& told) {
   outlets_.tell(told);
-  server_->broadcast(std::make_shared<const std::string>(
-      api::Api::frame({told->event.id, std::string(to_string(told->event.kind)), told->json})));
+  unsent_.push_back(told);
+}
+
+void Daemon::broadcast() {
+  for (const Told& told : std::exchange(unsent_, {})) {
+    server_->broadcast(std::make_shared<const std::string>(
+        api::Api::frame({told->event.id, std::string(to_string(told->event.kind)), told->json})));
+  }
 }
 
 void Daemon::announce(EventKind kind, std::string message) {

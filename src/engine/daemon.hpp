@@ -62,6 +62,9 @@ class Daemon {
   void run(const std::stop_token& stop);
   void tick(sources::Thoroughness thoroughness);
   void tell(const Told& told);
+  /// Sends what was told to the open streams. Only after the View that holds it is published: a
+  /// stream that opens just then finds the event in one of the two, never in neither.
+  void broadcast();
   void tell_store_changes(const store::StoreHealth& health);
   void announce(EventKind kind, std::string message);
   void adopt(std::shared_ptr<const config::Settings> settings);
@@ -92,6 +95,7 @@ class Daemon {
   std::shared_ptr<const VictimTable> victims_;
   bool store_was_durable_ = true;
   std::vector<std::function<void()>> answers_;
+  std::vector<Told> unsent_;
 
   std::unique_ptr<api::Api> api_;  // the server's thread only
   std::unique_ptr<server::Server> server_;

@@ -201,7 +201,9 @@ std::vector<Alert> active_alerts(const AlertBook& book) {
       alerts.push_back(entry.alert);
     }
   }
-  std::ranges::stable_sort(alerts, std::ranges::greater{}, &Alert::severity);
+  std::ranges::sort(alerts, [](const Alert& a, const Alert& b) {
+    return a.severity != b.severity ? a.severity > b.severity : a.type < b.type;
+  });
   return alerts;
 }
 

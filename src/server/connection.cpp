@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 #include <cassert>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "server/response_head.hpp"
@@ -189,7 +190,7 @@ void Connection::respond(const api::Response& response) {
 
 void Connection::refuse(const api::Response& response) {
   error_code ignored;
-  socket_.cancel(ignored);
+  std::ignore = socket_.cancel(ignored);
   http_1_0_ = false;
   head_only_ = false;
   write_response(response, false);
@@ -233,7 +234,7 @@ void Connection::linger() {
   parser_.discard();
   due_in(kLingerTime);
   error_code error;
-  socket_.shutdown(Socket::shutdown_send, error);
+  std::ignore = socket_.shutdown(Socket::shutdown_send, error);
   error ? close() : drain();
 }
 
@@ -257,9 +258,10 @@ void Connection::open_stream(const api::Response& response) {
   owner_.stream_opened();
   // Else the kernel would hold megabytes for each reader that fell asleep.
   error_code ignored;
-  socket_.set_option(boost::asio::socket_base::send_buffer_size(static_cast<int>(
-                         std::min<std::size_t>(owner_.limits().stream_queue_bytes, 1 << 20))),
-                     ignored);
+  std::ignore = socket_.set_option(
+      boost::asio::socket_base::send_buffer_size(
+          static_cast<int>(std::min<std::size_t>(owner_.limits().stream_queue_bytes, 1 << 20))),
+      ignored);
   auto head = std::make_shared<std::string>();
   append_head(*head, response, Framing::stream);
   // Not counted as queued: the first page may be larger than what a slow reader may owe.
@@ -381,7 +383,7 @@ void Connection::end(Reason reason) {
   state_ = State::closed;
   due_ = TimePoint::max();
   error_code ignored;
-  socket_.close(ignored);
+  std::ignore = socket_.close(ignored);
   owner_.closed(*this);
 }
 

@@ -81,7 +81,7 @@ Result<std::optional<ListenAddress>> parse_listen(std::string_view text) {
   const auto port = parse_port(parts->port);
   if (!port) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("\"{}\" in \"{}\" is not a port from 0 to 65535", parts->port, text),
+                fmt::format(R"("{}" in "{}" is not a port from 0 to 65535)", parts->port, text),
                 std::string{kForm});
   }
   if (!parts->bracketed && parts->host == "localhost") {

@@ -16,6 +16,7 @@
 #include <exception>
 #include <list>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -106,12 +107,12 @@ struct Server::Impl final : Owner {
   std::atomic<std::uint64_t> streams = 0;
   std::atomic<std::uint64_t> streams_cut = 0;
 
-  Impl(const Limits& limits_, api::Handler handler_, sources::Root root_)
-      : limit(limits_),
-        most_connections(affordable_connections(limits_.connections)),
+  Impl(const Limits& limits_of_server, api::Handler on_request, sources::Root file_root)
+      : limit(limits_of_server),
+        most_connections(affordable_connections(limits_of_server.connections)),
         page_when_full(full_page(most_connections)),
-        handler(std::move(handler_)),
-        root(std::move(root_)) {}
+        handler(std::move(on_request)),
+        root(std::move(file_root)) {}
 
   ~Impl() override {
     to_io->close();
@@ -241,7 +242,7 @@ struct Server::Impl final : Owner {
 
   void turn_away(const Fd& fd) {
     ++refused;
-    std::array<char, 4096> unread;
+    std::array<char, 4096> unread{};
     std::ignore =
         ::send(fd.get(), page_when_full.data(), page_when_full.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     // Closing with unread bytes would reset the connection and could destroy the answer.
@@ -251,8 +252,8 @@ struct Server::Impl final : Owner {
 
   // --- what connections ask for
 
-  const Limits& limits() const noexcept override { return limit; }
-  const std::shared_ptr<Mailbox>& mailbox() const noexcept override { return to_io; }
+  [[nodiscard]] const Limits& limits() const noexcept override { return limit; }
+  [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const noexcept override { return to_io; }
 
   void handle(api::Request request, api::Responder respond) override {
     ++requests;
@@ -348,7 +349,7 @@ struct Server::Impl final : Owner {
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
-Result<std::unique_ptr<Server>> Server::make(Options options, api::Handler handler,
+Result<std::unique_ptr<Server>> Server::make(const Options& options, api::Handler handler,
                                              sources::Root root) {
   auto impl = std::make_unique<Impl>(options.limits, std::move(handler), std::move(root));
   if (auto listening = impl->listen(options); !listening) {

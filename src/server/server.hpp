@@ -45,7 +45,8 @@ class Server {
   /// Binds both. A busy port or socket is `already_exists`, naming who holds it and what to do; an
   /// address that is not loopback is `invalid_argument`. A socket file nobody answers on is
   /// replaced. `root` is where the owner of a port or a connection is looked up.
-  [[nodiscard]] static Result<std::unique_ptr<Server>> make(Options options, api::Handler handler,
+  [[nodiscard]] static Result<std::unique_ptr<Server>> make(const Options& options,
+                                                            api::Handler handler,
                                                             sources::Root root = sources::Root{});
 
   /// Call it after run() has returned. Answers that come later are dropped.

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 
 namespace levee::sinks {
 namespace {
@@ -73,8 +72,7 @@ std::string printable(std::string_view text) {
   while (!text.empty()) {
     const Character next = decode(text);
     if (next.bytes == 0) {
-      fmt::format_to(std::back_inserter(shown), "\\x{:02x}",
-                     static_cast<unsigned char>(text.front()));
+      shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
       text.remove_prefix(1);
       continue;
     }

@@ -16,10 +16,10 @@ namespace fs = std::filesystem;
 
 constexpr int kBusyTimeoutMs = 250;
 
-/// Files up to this size are checked after an unclean end: that takes 0.1 s when cached, and on a
-/// slow disk still less than the time a batch may wait. A kill cannot damage the file, so for
-/// larger ones the check would cost more than it finds.
-constexpr std::uintmax_t kCheckedSize = 64 * 1024 * 1024;
+/// Files up to this size are checked after an unclean end, at about 10 ms per MB: half a second on
+/// the store's own thread. A kill cannot damage the file, so for larger ones (the default retention
+/// makes a sixth of this) the check would cost more than it finds.
+constexpr std::uintmax_t kCheckedSize = 32 * 1024 * 1024;
 
 ErrorCode code_of(int result, int system_error) {
   switch (system_error) {
@@ -139,7 +139,10 @@ Result<void> check_damage(SQLite::Database& database, const fs::path& file) {
 
 void configure(SQLite::Database& database) {
   database.exec(
-      "PRAGMA auto_vacuum=INCREMENTAL;"  // Only has effect on a new file.
+      // These two only have effect on a new file. A batch touches some twenty pages far apart, each
+      // of which goes to the log whole: small ones halve what is written to disk (450 MB a day).
+      "PRAGMA page_size=1024;"
+      "PRAGMA auto_vacuum=INCREMENTAL;"
       "PRAGMA journal_mode=WAL;"
       "PRAGMA synchronous=NORMAL;"
       "PRAGMA cache_size=-512");  // KiB; the daemon is to stay small.

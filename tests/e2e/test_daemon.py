@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_sighup_reads_the_file_again_and_keeps_the_old_values_when_it_is_bad(tmp
     file.write_text("cpu_memory_warning = 70\n")
     with Levee("--config", str(file)) as levee:
         def value():
-            return {k["key"]: k for k in levee.get("/api/v1/config")[1]["keys"]}["cpu_memory_warning"]
+            return levee.get("/api/v1/config")[1]["config"]["cpu_memory_warning"]
 
         assert (value()["value"], value()["origin"]) == (70, "file")
         file.write_text("cpu_memory_warning = 75\n")
@@ -108,12 +109,12 @@ def test_sighup_reads_the_file_again_and_keeps_the_old_values_when_it_is_bad(tmp
 def test_run_time_changes_are_all_or_nothing(levee):
     status, body = levee.request("PUT", "/api/v1/config", {"cpu_memory_warning": 60, "cpu_memory_critical": 50})
     assert status == 400 and "cpu_memory" in body["detail"]
-    keys = {k["key"]: k for k in levee.get("/api/v1/config")[1]["keys"]}
+    keys = levee.get("/api/v1/config")[1]["config"]
     assert keys["cpu_memory_warning"]["value"] == 80
     status, body = levee.request("PUT", "/api/v1/config", {"cpu_memory_warning": 60})
     assert status == 200 and body["changed"] == ["cpu_memory_warning"]
-    keys = {k["key"]: k for k in levee.get("/api/v1/config")[1]["keys"]}
-    assert (keys["cpu_memory_warning"]["value"], keys["cpu_memory_warning"]["origin"]) == (60, "runtime")
+    keys = levee.get("/api/v1/config")[1]["config"]
+    assert (keys["cpu_memory_warning"]["value"], keys["cpu_memory_warning"]["origin"]) == (60, "run time")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
@@ -129,16 +130,16 @@ def test_another_user_may_read_but_not_change(levee):
     assert levee.request("POST", "/api/v1/monitoring/cleanup")[0] == 200
 
 
-def test_a_state_directory_without_permission_is_said_and_watched_on(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("needs root to become another user")
-    closed = tmp_path / "closed"
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_a_state_directory_without_permission_is_said_and_watched_on(request):
+    folder = tempfile.TemporaryDirectory(prefix="levee-")  # pytest's own folders are closed to others
+    request.addfinalizer(folder.cleanup)
+    os.chmod(folder.name, 0o755)
+    closed = Path(folder.name) / "closed"
     closed.mkdir(mode=0o700)
-    open_folder = tmp_path / "open"
+    open_folder = Path(folder.name) / "open"
     open_folder.mkdir()
     open_folder.chmod(0o777)
-    for parent in [tmp_path, *tmp_path.parents][:3]:
-        parent.chmod(0o755)
     process = subprocess.Popen(
         [binary(), "serve", "--listen", "off", "--socket", str(open_folder / "s"), "--state-dir", str(closed / "state")],
         user=65534, group=65534, extra_groups=[], env=clean_environment(), stdout=subprocess.DEVNULL,
@@ -237,7 +238,7 @@ def test_a_clock_that_jumps_changes_no_judgement(tmp_path):
             code, health = levee.get("/healthz")
             assert code == 200 and 0 <= health["sample_age_seconds"] < 5
             assert [a["id"] for a in status()["alerts"]["active"]] == [alert]
-            assert levee.get("/api/v1/monitoring/history?window_seconds=60")[1]["samples"]
+            assert levee.get("/api/v1/monitoring/history?window_seconds=60")[1]["history"]
 
 
 def test_every_documented_monitoring_endpoint_answers(levee):
@@ -263,4 +264,4 @@ def test_a_restart_of_levee_keeps_the_stored_past(tmp_path):
     with Levee(folder=tmp_path) as second:
         _, body = wait_until(
             lambda: (a := second.get("/api/v1/monitoring/history?window_seconds=3600"))[0] == 200 and a, 5, "stored history")
-        assert body["samples"], body
+        assert body["history"], body

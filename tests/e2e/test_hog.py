@@ -13,7 +13,7 @@ MARGIN = 256 * MIB
 
 
 def is_alert(kind, of_type):
-    return lambda event: event["event"] == kind and (event.get("alert") or {}).get("type") == of_type
+    return lambda event: event["kind"] == kind and (event.get("alert") or {}).get("type") == of_type
 
 
 @pytest.mark.skipif(host_total() < 16 * GIB, reason="under 16 GiB the emergency line is capped, so it cannot be set near present use")
@@ -32,14 +32,14 @@ def test_a_hog_beyond_the_brake_line_is_named_everywhere_and_resolved():
 
             _, alerts = levee.get("/api/v1/monitoring/alerts?severity=emergency")
             assert alerts["alerts"][0]["culprit"]["pid"] == hog.pid
-            _, posted = webhook.wait_for(lambda b: b["event"] == "alert" and b["alert"]["severity"] == "emergency", 5)
+            _, posted = webhook.wait_for(lambda b: b["kind"] == "alert" and b["alert"]["severity"] == "emergency", 5)
             assert posted["alert"]["pid"] == hog.pid
             log = levee.state_dir / "logs" / "main.log"
             wait_until(lambda: f"{hog.pid}" in log.read_text() and "EMERGENCY" in log.read_text(), 5, "the log line")
             assert levee.command("check").returncode == 2
 
         events.wait_for(is_alert("resolved", "host_available"), 5, "resolved")
-        webhook.wait_for(lambda b: b["event"] == "resolved", 5)
+        webhook.wait_for(lambda b: b["kind"] == "resolved", 5)
         _, status = levee.get("/api/v1/monitoring/status")
         assert not [a for a in status["alerts"]["active"] if a["type"] == "host_available"]
         events.close()

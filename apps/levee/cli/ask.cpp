@@ -112,11 +112,13 @@ Result<Answer> ask_or_look(const Connection& connection, const std::optional<std
   }
   auto settings = config::Settings::load(inputs_for(surroundings, config));
   if (!settings) {
-    answer.bad_settings = settings.error();
-    settings = config ? std::move(settings) : config::Settings::load({});
-  }
-  if (!settings) {
-    return std::unexpected(std::move(settings.error()));
+    if (config) {
+      // A file that was named and cannot be used, or read, is for the caller to mend.
+      settings.error().code = ErrorCode::invalid_argument;
+      return std::unexpected(std::move(settings.error()));
+    }
+    answer.bad_settings = std::move(settings.error());
+    settings = config::Settings::load({});
   }
   auto body = look(*settings, target);
   if (!body) {

@@ -46,6 +46,12 @@ std::vector<std::string> names_of(CLI::App& command) {
   return names;
 }
 
+CLI::App* find_subcommand(CLI::App& command, std::string_view name) {
+  const auto all = subcommands_of(command);
+  const auto found = std::ranges::find(all, name, &CLI::App::get_name);
+  return found == all.end() ? nullptr : *found;
+}
+
 /// "levee config show".
 std::string path_of(const CLI::App& command) {
   return command.get_parent() == nullptr
@@ -101,18 +107,23 @@ CLI::App& innermost(CLI::App& root) {
   return parsed.empty() ? root : innermost(*parsed.front());
 }
 
+std::string help_of(const CLI::App& command) {
+  const CLI::App* const parent = command.get_parent();
+  return command.help(parent == nullptr ? std::string{} : path_of(*parent));
+}
+
 /// `levee help config show`.
 Parsed help(CLI::App& root, const std::vector<std::string>& words) {
   CLI::App* command = &root;
   for (const std::string& word : words) {
-    CLI::App* const next = command->get_subcommand_no_throw(word);
+    CLI::App* const next = find_subcommand(*command, word);
     if (next == nullptr) {
       return word.starts_with('-') ? unknown_argument(*command, word)
                                    : unknown_subcommand(*command, word);
     }
     command = next;
   }
-  return Text{command->help(path_of(*command))};
+  return Text{help_of(*command)};
 }
 
 /// `levee --json` means `levee status --json`.
@@ -127,7 +138,7 @@ void add_default_subcommand(std::vector<std::string>& arguments) {
 Parsed parse_with(CLI::App& root, std::vector<std::string> arguments, const Run& chosen) {
   add_default_subcommand(arguments);
   const std::string& first = arguments.front();
-  if (!first.starts_with('-') && root.get_subcommand_no_throw(first) == nullptr) {
+  if (!first.starts_with('-') && find_subcommand(root, first) == nullptr) {
     return unknown_subcommand(root, first);
   }
   if (first == "help") {
@@ -137,8 +148,7 @@ Parsed parse_with(CLI::App& root, std::vector<std::string> arguments, const Run&
     std::ranges::reverse(arguments);  // As CLI11 wants them.
     root.parse(arguments);
   } catch (const CLI::CallForHelp&) {
-    CLI::App& command = innermost(root);
-    return Text{command.help(path_of(command))};
+    return Text{help_of(innermost(root))};
   } catch (const CLI::CallForVersion& version) {
     return Text{std::string(version.what()) + "\n"};
   } catch (const CLI::ParseError& error) {

@@ -36,6 +36,7 @@ struct DaemonFacts {
   std::filesystem::path socket;
   Result<Json> health;    ///< GET /healthz.
   Result<Json> overview;  ///< GET /api/v1/overview.
+  Result<Json> settings;  ///< GET /api/v1/config.
 };
 
 struct ProcessFacts {

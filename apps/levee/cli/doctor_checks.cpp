@@ -32,7 +32,7 @@ Check daemon(const Facts& facts) {
   }
   const std::string at = facts.daemon->socket.string();
   if (!facts.daemon->health) {
-    return bad(Grade::fail, kWhat, facts.daemon->health.error().within("the daemon at " + at));
+    return bad(Grade::fail, kWhat, facts.daemon->health.error());
   }
   const Json& health = *facts.daemon->health;
   const std::string version = text_at(health, "version").value_or("-");
@@ -159,6 +159,9 @@ Check port(const Facts& facts) {
     return {Grade::ok, kWhat, "off: the Unix socket only", {}};
   }
   const auto port = (*facts.listen)->port;
+  if (port == 0) {
+    return {Grade::ok, kWhat, "0: any that is free", {}};
+  }
   if (!facts.port_holder) {
     return {Grade::ok, kWhat, fmt::format("{} is free", port), {}};
   }

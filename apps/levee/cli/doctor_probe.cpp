@@ -32,8 +32,21 @@ Result<DaemonFacts> probe_daemon(const Connection& connection) {
   auto health = get("/healthz");
   // After a time-out another call would only wait as long again.
   const bool hangs = !health && health.error().code == ErrorCode::timed_out;
-  auto overview = hangs ? Result<Json>(std::unexpected(health.error())) : get("/api/v1/overview");
-  return DaemonFacts{client->socket(), std::move(health), std::move(overview)};
+  const auto unless_it_hangs = [&](std::string_view target) {
+    return hangs ? Result<Json>(std::unexpected(health.error())) : get(target);
+  };
+  auto overview = unless_it_hangs("/api/v1/overview");
+  auto settings = unless_it_hangs("/api/v1/config");
+  return DaemonFacts{client->socket(), std::move(health), std::move(overview), std::move(settings)};
+}
+
+/// The value of `key` in a running daemon, which may have been started with other options than
+/// this user's; else `otherwise`.
+std::string in_daemon(const Result<DaemonFacts>& daemon, std::string_view key,
+                      const std::string& otherwise) {
+  return daemon && daemon->settings
+             ? text_at(*daemon->settings, "config", key, "value").value_or(otherwise)
+             : otherwise;
 }
 
 Result<std::chrono::microseconds> probe_pressure(const sources::Root& root) {
@@ -52,7 +65,7 @@ std::size_t count_hidden(const sources::Root& root) {
     const std::string name = it->path().filename().string();
     if (std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; })) {
       const auto stat = root.read("/proc/" + name + "/stat");
-      hidden += !stat && stat.error().code == ErrorCode::permission_denied ? 1 : 0;
+      hidden += !stat && stat.error().code == ErrorCode::permission_denied ? 1U : 0U;
     }
   }
   return hidden;
@@ -70,7 +83,7 @@ Result<ProcessFacts> probe_processes(const sources::Root& root) {
   ProcessFacts facts{.seen = scan->seen, .hidden = count_hidden(root), .nameless = 0};
   for (const ProcessReading& process : scan->processes) {
     const uid_t uid = process.identity->uid;
-    facts.nameless += users->name(uid) == std::to_string(uid) ? 1 : 0;
+    facts.nameless += users->name(uid) == std::to_string(uid) ? 1U : 0U;
   }
   return facts;
 }
@@ -116,20 +129,21 @@ Facts probe(const Connection& connection, const std::optional<std::string>& conf
   const sources::Root root;
   const auto inputs = inputs_for(surroundings, config);
   auto settings = config::Settings::load(inputs);
-  const config::Config in_force = settings ? settings->config() : config::Config{};
+  const config::Config own = settings ? settings->config() : config::Config{};
+  auto daemon = probe_daemon(connection);
+  const std::string state_dir = in_daemon(daemon, "state_dir", own.state_dir);
+  auto listen = server::parse_listen(in_daemon(daemon, "server.listen", own.server.listen));
+  const bool has_port = listen && *listen && (*listen)->port != 0;
   std::vector<SourceTrouble> troubles;
   auto host = sources::HostSource(root).read(troubles);
-  auto listen = server::parse_listen(in_force.server.listen);
-  const bool has_port = listen && *listen && (*listen)->port != 0;
-  return {.daemon = probe_daemon(connection),
+  return {.daemon = std::move(daemon),
           .host = std::move(host),
           .host_troubles = std::move(troubles),
           .pressure_window = probe_pressure(root),
           .processes = probe_processes(root),
           .state_dir = probe_state_dir(
-              in_force.state_dir.empty()
-                  ? client::default_state_dir(surroundings.lookup(), surroundings.uid)
-                  : fs::path(in_force.state_dir)),
+              state_dir.empty() ? client::default_state_dir(surroundings.lookup(), surroundings.uid)
+                                : fs::path(state_dir)),
           .listen = std::move(listen),
           .port_holder = has_port ? sources::holder_of_port(root, (*listen)->port) : std::nullopt,
           .protection = actions::probe_protection(),

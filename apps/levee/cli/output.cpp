@@ -36,9 +36,8 @@ int print(std::string_view text, int exit_code) {
   if (written) {
     return exit_code;
   }
-  const int failed = exit_code == kOk ? kFailed : exit_code;
-  return written.error().code == ErrorCode::unavailable ? failed
-                                                        : complain(written.error(), failed);
+  return written.error().code == ErrorCode::unavailable ? kFailed
+                                                        : complain(written.error(), kFailed);
 }
 
 int complain(const Error& error, int exit_code) {

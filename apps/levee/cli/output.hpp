@@ -19,8 +19,8 @@ inline constexpr int kCheckUnknown = 3;
 /// Writes all of `text` to `fd`.
 [[nodiscard]] Result<void> write_all(int fd, std::string_view text);
 
-/// Writes to standard output. Returns `exit_code`, or kFailed when that is kOk and the text could
-/// not be written; says why on standard error, but for a closed pipe.
+/// Writes to standard output. Returns `exit_code`, or kFailed when the text could not be written;
+/// says why on standard error, but for a closed pipe.
 [[nodiscard]] int print(std::string_view text, int exit_code = kOk);
 
 /// "levee: <message>" and "hint: <hint>" on standard error. Returns `exit_code`.

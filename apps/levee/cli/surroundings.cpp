@@ -9,17 +9,6 @@
 namespace levee::cli {
 namespace {
 
-Terminal terminal_of(int fd) {
-  Terminal terminal{.is_terminal = ::isatty(fd) == 1,
-                    .columns = {},
-                    .utf8 = std::string_view(::nl_langinfo(CODESET)) == "UTF-8"};
-  winsize size{};
-  if (terminal.is_terminal && ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    terminal.columns = size.ws_col;
-  }
-  return terminal;
-}
-
 std::optional<std::size_t> columns_in(const std::optional<std::string>& text) {
   constexpr std::size_t kMost = 10'000;
   std::size_t value = 0;
@@ -43,6 +32,17 @@ client::Environment Surroundings::lookup() const {
   return [this](std::string_view name) { return variable(name); };
 }
 
+Terminal standard_output() {
+  Terminal terminal{.is_terminal = ::isatty(STDOUT_FILENO) == 1,
+                    .columns = {},
+                    .utf8 = std::string_view(::nl_langinfo(CODESET)) == "UTF-8"};
+  winsize size{};
+  if (terminal.is_terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    terminal.columns = size.ws_col;
+  }
+  return terminal;
+}
+
 Surroundings surroundings_of_this_process() {
   Surroundings result;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
@@ -53,7 +53,7 @@ Surroundings surroundings_of_this_process() {
     }
   }
   result.uid = ::geteuid();
-  result.out = terminal_of(STDOUT_FILENO);
+  result.out = standard_output();
   return result;
 }
 

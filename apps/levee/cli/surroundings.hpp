@@ -33,6 +33,9 @@ struct Surroundings {
   [[nodiscard]] client::Environment lookup() const;
 };
 
+/// What standard output is now; a window may change its size.
+[[nodiscard]] Terminal standard_output();
+
 /// This process's environment, user and standard output.
 [[nodiscard]] Surroundings surroundings_of_this_process();
 

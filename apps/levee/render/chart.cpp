@@ -55,8 +55,10 @@ std::vector<std::optional<double>> bars(const Chart& chart, std::size_t width) {
   const WallTime from = chart.points.front().at;
   const auto since_start = [&](WallTime at) { return Seconds(at - from).count(); };
   const double span = since_start(chart.points.back().at) + chart.resolution.count();
-  const auto column = [&](double seconds) {
-    const double at = std::floor(seconds / span * static_cast<double>(width));
+  const double per_second = static_cast<double>(width) / span;
+  // A rounding error must not reach into the neighbouring column.
+  constexpr double kTolerance = 1e-6;
+  const auto column = [&](double at) {
     return static_cast<std::size_t>(std::clamp(at, 0.0, static_cast<double>(width - 1)));
   };
   for (std::size_t i = 0; i < chart.points.size(); ++i) {
@@ -68,8 +70,9 @@ std::vector<std::optional<double>> bars(const Chart& chart, std::size_t width) {
       continue;
     }
     const double end = std::clamp(next, begin, begin + hold);
-    const std::size_t last = std::max(column(begin), column(std::nextafter(end, 0)));
-    for (std::size_t c = column(begin); c <= last; ++c) {
+    const std::size_t first = column(std::floor(begin * per_second + kTolerance));
+    const std::size_t last = std::max(first, column(std::ceil(end * per_second - kTolerance) - 1));
+    for (std::size_t c = first; c <= last; ++c) {
       result[c] = std::max(result[c].value_or(*point.value), *point.value);
     }
   }

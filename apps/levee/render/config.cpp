@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "config/settings.hpp"
+
 namespace levee::cli {
 namespace {
 
@@ -11,6 +13,9 @@ namespace {
 std::string value_text(const Json& value) {
   if (value.is_null()) {
     return "-";
+  }
+  if (value.is_number_float()) {
+    return fmt::format("{}", value.get<double>());  // 70, not 70.0.
   }
   const std::string text = value.is_string()
                                ? value.get<std::string>()
@@ -27,10 +32,10 @@ std::string render_config(const Json& answer, std::string_view who, const Style&
   for (const auto& [name, key] : member_at(answer, "config").items()) {
     const std::string origin = text_at(key, "origin").value_or("-");
     const std::string where = text_at(key, "where").value_or("");
-    const bool is_set = origin != "builtin";
+    const bool is_set = origin != to_string(config::Origin::builtin);
     table.add({{name},
                {value_text(member_at(key, "value")), is_set ? Color::bold : Color::plain},
-               {where.empty() ? origin : fmt::format("{} ({})", origin, where),
+               {where.empty() || where == origin ? origin : fmt::format("{} ({})", origin, where),
                 is_set ? Color::plain : Color::gray}});
   }
   result += table.text(style);

@@ -36,18 +36,28 @@ std::string name_of(const Json& process) {
                      pid ? fmt::format("{:.0f}", *pid) : "-");
 }
 
-std::string head(const Json& overview, bool from_daemon, const Style& style) {
-  const auto time = parse_iso8601(text_at(overview, "query_time").value_or(""));
+std::string source_text(const Json& overview, Source source) {
+  switch (source) {
+    case Source::one_look:
+      return "no daemon: one look";
+    case Source::one_look_beside_a_silent_daemon:
+      return "daemon silent: one look";
+    case Source::daemon:
+      break;
+  }
   const auto pid = number_at(overview, "daemon", "pid");
-  const std::string who =
-      !from_daemon ? "no daemon: one look"
-                   : fmt::format("daemon pid {}", pid ? fmt::format("{:.0f}", *pid) : "-");
+  return fmt::format("daemon pid {}", pid ? fmt::format("{:.0f}", *pid) : "-");
+}
+
+std::string head(const Json& overview, Source source, const Style& style) {
+  const auto time = parse_iso8601(text_at(overview, "query_time").value_or(""));
   const std::string version =
       text_at(overview, "daemon", "version").value_or(std::string(kVersion));
-  return line({{text_at(overview, "hostname").value_or("-"), Color::bold},
-               {fmt::format("  {}", time ? date_and_time(*time, style.utc) : "-")},
-               {fmt::format("  levee {} ({})", version, who), Color::gray}},
-              style);
+  return line(
+      {{text_at(overview, "hostname").value_or("-"), Color::bold},
+       {fmt::format("  {}", time ? date_and_time(*time, style.utc) : "-")},
+       {fmt::format("  levee {} ({})", version, source_text(overview, source)), Color::gray}},
+      style);
 }
 
 /// The largest processes, gpustat's way: "alice:python/5204(811M)".
@@ -188,8 +198,8 @@ std::string crossing_text(const Json& alert) {
   return fmt::format("{} {}", value_text(alert), threshold_text(alert));
 }
 
-std::string render_status(const Json& overview, bool from_daemon, const Style& style) {
-  return head(overview, from_daemon, style) + host_line(overview, style) + alerts(overview, style) +
+std::string render_status(const Json& overview, Source source, const Style& style) {
+  return head(overview, source, style) + host_line(overview, style) + alerts(overview, style) +
          troubles(overview, style);
 }
 

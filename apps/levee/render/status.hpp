@@ -8,9 +8,11 @@
 
 namespace levee::cli {
 
+/// Whose word it is.
+enum class Source { daemon, one_look, one_look_beside_a_silent_daemon };
+
 /// Head, the host's line in gpustat's manner ('|' between fields, MiB), then what is wrong.
-/// `from_daemon` false: this was one look.
-[[nodiscard]] std::string render_status(const Json& overview, bool from_daemon, const Style& style);
+[[nodiscard]] std::string render_status(const Json& overview, Source source, const Style& style);
 
 /// "alice:python/5204 (811 MiB, +210 MiB/min)" of a culprit or process; empty when there is none.
 [[nodiscard]] std::string process_text(const Json& process);

@@ -107,11 +107,10 @@ TEST(History, ShowsTheWorstMomentOfABucket) {
 
 TEST(History, ChoosesTheResolutionByHowLongItIsKept) {
   House house;
-  const std::pair<const char*, seconds> cases[] = {{"3600", seconds{1}},
-                                                   {"3601", seconds{10}},
-                                                   {"86401", seconds{60}},
-                                                   {"2592001", seconds{3600}},
-                                                   {"63072000", seconds{3600}}};
+  const std::pair<const char*, seconds> cases[] = {
+      {"3600", seconds{1}},       {"3601", seconds{10}},      {"86401", seconds{60}},
+      {"1200000", seconds{60}},   {"1200060", seconds{3600}},  // Too many rows.
+      {"2592001", seconds{3600}}, {"63072000", seconds{3600}}};
   for (const auto& [window, width] : cases) {
     house.queries.clear();
     (void)house.get(std::string(kPath) + "?window_seconds=" + window);
@@ -142,6 +141,36 @@ TEST(History, UsesTheStoreRightAfterARestart) {
   house.view->samples = std::make_shared<const std::vector<history::HostSample>>();
   house.stored = stored_past(seconds{280}, seconds{270}, seconds{1});
   EXPECT_EQ(house.json(kPath)["source"], "store");
+}
+
+TEST(History, BoundsTheRowsOfALongMemoryAndKeepsTheWorstMoment) {
+  House house;
+  auto samples = *example_samples(example_now(), 49'999);
+  samples[1].available = gib(8);
+  house.view->samples = std::make_shared<const std::vector<history::HostSample>>(samples);
+  const Json json = house.json(std::string(kPath) + "?window_seconds=50000");
+  EXPECT_EQ(json["source"], "memory");
+  EXPECT_EQ(json["resolution_seconds"], 3.0);
+  EXPECT_EQ(json["count"], 16'667);
+  EXPECT_EQ(json["covered_seconds"], 49'999.0);
+  EXPECT_EQ(json["history"][0]["cpu_memory_percent"], 25.0);
+  EXPECT_EQ(json["history"][0]["cpu_memory_percent_max"], 75.0);
+  EXPECT_EQ(json["history"][1]["cpu_memory_percent_max"], 25.0);
+}
+
+TEST(History, WritesNumbersWithTheirDecimals) {
+  House house;
+  auto samples = *example_samples(example_now(), 300);
+  samples.front().cpu_percent = 0.04;
+  samples.front().pressure_some_avg10 = 7.05;
+  samples.back().cpu_percent = 99.96;
+  samples.back().pressure_some_avg10 = std::numeric_limits<double>::infinity();
+  house.view->samples = std::make_shared<const std::vector<history::HostSample>>(samples);
+  const std::string body = *house.get(kPath).body;
+  EXPECT_THAT(body, HasSubstr(R"("cpu_percent":0.0,)"));
+  EXPECT_THAT(body, HasSubstr(R"("memory_pressure_percent":7.05})"));
+  EXPECT_THAT(body, HasSubstr(R"("cpu_percent":100.0,)"));
+  EXPECT_THAT(body, HasSubstr(R"("memory_pressure_percent":null})"));
 }
 
 TEST(History, IsEmptyBeforeAnythingIsKnown) {

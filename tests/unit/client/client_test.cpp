@@ -132,7 +132,7 @@ class FakeDaemon {
       return false;
     }
     const auto at = text.find("Content-Length: ");
-    return at == std::string::npos || text.size() >= end + 4 + std::stoul(text.substr(at + 16));
+    return at == std::string::npos || text.size() >= end + 4 + std::stoul(text.substr(at + 16, 20));
   }
 
   fs::path path_;
@@ -194,6 +194,7 @@ TEST(Client, SendsABodyWithEachMethod) {
     EXPECT_THAT(seen, AllOf(StartsWith(method + " /x HTTP/1.1"), ::testing::EndsWith("{\"a\":1}"),
                             HasSubstr("Content-Type: application/json\r\n")));
   }
+  client->set_timeout(60s);
   ASSERT_TRUE(client->send("POST", "/x", {}));
   EXPECT_THAT(seen, HasSubstr("Content-Length: 0\r\n"));
   ASSERT_TRUE(client->send("POST", "/x", std::string(std::size_t{2} << 20, 'b')));

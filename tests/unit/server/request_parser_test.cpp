@@ -70,6 +70,17 @@ TEST(RequestParser, TakesARequestInPiecesOfAnySize) {
   }
 }
 
+TEST(RequestParser, TakesAnEmptyChunkedBodyInPiecesOfAnySize) {
+  for (const std::string_view end : {"0\r\n\r\n", "0;x\r\nX-Trailer: 1\r\n\r\n"}) {
+    const auto request = "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string{end};
+    for (std::size_t step = 1; step <= request.size(); ++step) {
+      RequestParser parser{kHeader, kBody};
+      ASSERT_EQ(feed(parser, request, step), State::complete) << step;
+      EXPECT_EQ(parser.take().request.body, "") << step;
+    }
+  }
+}
+
 TEST(RequestParser, HandsOutPipelinedRequestsInOrder) {
   RequestParser parser{kHeader, kBody};
   ASSERT_EQ(feed(parser,
@@ -211,9 +222,9 @@ TEST(RequestParser, RefusesBodiesWhoseEndIsInDoubt) {
   }
   for (const auto* chunks :
        {"x\r\n", "-1\r\n", "1\r\nabcd\r\n", "\r\n", "1 \r\na\r\n", "0x1\r\n\r\n"}) {
-    EXPECT_EQ(
-        refusal_of("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string{chunks}),
-        400)
+    EXPECT_EQ(refusal_of("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                         std::string{chunks} + "0\r\n\r\n"),
+              400)
         << chunks;
   }
 }

@@ -55,7 +55,8 @@ inline std::size_t buckets_in(const HistoryStore& store, std::chrono::seconds wi
 
 inline std::uint64_t points_in(const HistoryStore& store) {
   std::uint64_t count = 0;
-  for (const auto& bucket : store.query(everything(1s)).value()) {
+  const auto found = store.query(everything(1s)).value();
+  for (const auto& bucket : found) {
     count += bucket.count;
   }
   return count;
