@@ -22,7 +22,7 @@ ordered_json config_json(const config::Settings& settings) {
   ordered_json json = ordered_json::object();
   for (const config::Key& key : config::keys()) {
     const config::Provenance provenance = settings.provenance(key.name);
-    json[std::string(key.name)] = {{"value", to_json(key.show(settings.config()))},
+    json[std::string(key.name)] = {{"value", to_json(config::public_value(key, settings.config()))},
                                    {"origin", to_string(provenance.origin)},
                                    {"where", provenance.where},
                                    {"default", to_json(key.show(kDefaults))},

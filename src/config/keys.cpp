@@ -16,6 +16,11 @@ using namespace std::chrono_literals;
 using policy::Thresholds;
 using std::chrono::days;
 
+Key confidential(Key key) {
+  key.confidential = true;
+  return key;
+}
+
 Key at_next_start(Key key) {
   key.live = false;
   return key;
@@ -177,9 +182,9 @@ std::vector<Key> telling_keys() {
            {"debug", "info", "warning", "error"}, "The least important messages that are logged."),
       word("log.format", "log format", field(&Config::log, &Log::format), {"text", "json"},
            "Lines for people, or one JSON object per line."),
-      list("webhook.urls", "list of web addresses", webhook(&Webhook::urls),
-           "texts that begin with http:// or https://", web_addresses,
-           "Addresses to which every alert is sent by POST as JSON."),
+      confidential(list("webhook.urls", "list of web addresses", webhook(&Webhook::urls),
+                        "texts that begin with http:// or https://", web_addresses,
+                        "Addresses to which every alert is sent by POST as JSON.")),
       word("webhook.min_severity", "severity", webhook(&Webhook::min_severity), severities,
            "The least serious alerts that are sent."),
       seconds("webhook.timeout_seconds", webhook(&Webhook::timeout), 1s, 300s,
@@ -271,6 +276,24 @@ Result<Value> list_from(const Key& key, std::string_view text) {
 }
 
 }  // namespace
+
+Value public_value(const Key& key, const Config& config) {
+  Value value = key.show(config);
+  auto* addresses = std::get_if<std::vector<std::string>>(&value);
+  if (!key.confidential || addresses == nullptr) {
+    return value;
+  }
+  for (std::string& address : *addresses) {
+    const std::size_t authority = std::min(address.find("://"), address.size() - 3) + 3;
+    const std::size_t end = std::min(address.find_first_of("/?#", authority), address.size());
+    const std::size_t at = address.rfind('@', end);
+    const std::size_t host = at == std::string::npos || at < authority ? authority : at + 1;
+    const bool has_more = end + 1 < address.size();
+    address = address.substr(0, authority) + address.substr(host, end - host) +
+              (has_more ? "/…" : address.substr(end));
+  }
+  return value;
+}
 
 std::span<const Key> keys() {
   static const std::vector<Key> all = all_keys();

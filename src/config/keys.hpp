@@ -28,6 +28,9 @@ struct Key {
   std::string_view description;  ///< What it does, in one or two sentences.
   Form form = Form::text;
   bool live = true;  ///< False: takes effect only at the next start.
+  /// Holds addresses with secrets in their paths: the API, which every local user may read, shows
+  /// public_value() of it.
+  bool confidential = false;
   /// The compatibility name read with LEVEE_COMPAT=1 (contract F-41); may be empty.
   std::string_view compat_env;
   /// Checks `value` and writes it into `config`; the error names key, value, range and the mend.
@@ -35,6 +38,10 @@ struct Key {
   /// The present value, such that apply(show()) changes nothing.
   std::function<Value(const Config& config)> show;
 };
+
+/// The value of `key` in `config` as anybody may see it: of confidential addresses only the scheme
+/// and the host, as in "https://hooks.example.org/…".
+[[nodiscard]] Value public_value(const Key& key, const Config& config);
 
 /// All keys, in the order of documentation.
 [[nodiscard]] std::span<const Key> keys();

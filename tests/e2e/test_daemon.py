@@ -142,7 +142,7 @@ def test_a_state_directory_without_permission_is_said_and_watched_on(request):
     open_folder.chmod(0o777)
     process = subprocess.Popen(
         [binary(), "serve", "--listen", "off", "--socket", str(open_folder / "s"), "--state-dir", str(closed / "state")],
-        user=65534, group=65534, extra_groups=[], env=clean_environment(), stdout=subprocess.DEVNULL,
+        user=65534, group=65534, extra_groups=[], env=clean_environment(HOME=folder.name), stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True)
     try:
         wait_until((open_folder / "s").exists, 5, "a socket")

@@ -72,6 +72,8 @@ config::Inputs inputs_for(const Surroundings& surroundings,
   config::Inputs inputs;
   if (file) {
     inputs.file = *file;
+  } else if (const auto named = surroundings.lookup()("LEVEE_CONFIG")) {
+    inputs.file = *named;
   }
   inputs.default_files = client::default_config_files(surroundings.lookup(), surroundings.uid);
   inputs.environment = surroundings.environment;

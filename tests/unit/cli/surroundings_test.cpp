@@ -71,5 +71,12 @@ TEST(InputsFor, HasTheNamedFileAndTheDefaultOnes) {
   EXPECT_EQ(inputs_for(user, std::nullopt).file, std::nullopt);
 }
 
+TEST(InputsFor, TakesTheFileOfTheEnvironmentUnlessOneIsNamed) {
+  Surroundings user = on_a_terminal();
+  user.environment["LEVEE_CONFIG"] = "/srv/levee.toml";
+  EXPECT_EQ(inputs_for(user, std::nullopt).file, "/srv/levee.toml");
+  EXPECT_EQ(inputs_for(user, "my.toml").file, "my.toml");
+}
+
 }  // namespace
 }  // namespace levee::cli

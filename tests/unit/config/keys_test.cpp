@@ -554,6 +554,18 @@ TEST(Validate, RefusesThresholdsOutOfOrder) {
   EXPECT_THAT(valid.error().message, HasSubstr("memory_optimal"));
 }
 
+TEST(PublicValue, HidesSecretsInAddressesAndNothingElse) {
+  Config config;
+  config.webhook.urls = {"https://hooks.example.org/services/T0/secret", "http://127.0.0.1:9/",
+                         "https://user:password@example.org/x", "https://example.org?token=1"};
+  const auto shown = public_value(**find_key("webhook.urls"), config);
+  EXPECT_EQ(std::get<std::vector<std::string>>(shown),
+            (std::vector<std::string>{"https://hooks.example.org/…", "http://127.0.0.1:9/",
+                                      "https://example.org/…", "https://example.org/…"}));
+  EXPECT_EQ(std::get<std::string>(public_value(**find_key("server.listen"), config)),
+            config.server.listen);
+}
+
 TEST(Validate, RefusesReadingsThatAreAlwaysStale) {
   Config config;
   config.monitoring_interval = std::chrono::seconds{6};
