@@ -43,13 +43,13 @@ std::string reason_of(const Json& alert, std::optional<WallTime> now) {
 }
 
 /// Active alerts first, then by severity.
-std::vector<Json> alerts_of(const Json& report) {
-  std::vector<Json> alerts;
+std::vector<const Json*> alerts_of(const Json& report) {
+  std::vector<const Json*> alerts;
   for (const Json& alert : list_at(report, "alerts", "recent")) {
-    alerts.push_back(alert);
+    alerts.push_back(&alert);
   }
-  std::ranges::stable_sort(alerts, [](const Json& a, const Json& b) {
-    return is_active(a) != is_active(b) ? is_active(a) : rank(a) > rank(b);
+  std::ranges::stable_sort(alerts, [](const Json* a, const Json* b) {
+    return is_active(*a) != is_active(*b) ? is_active(*a) : rank(*a) > rank(*b);
   });
   return alerts;
 }
@@ -79,11 +79,11 @@ Verdict judge(const Json& report) {
                   .memory = memory_text(host),
                   .reasons = {}};
   const auto now = parse_iso8601(text_at(current, "timestamp").value_or(""));
-  for (const Json& alert : alerts_of(report)) {
-    if (is_active(alert) && rank(alert) == 2 && word.exit_code == 2) {
+  for (const Json* alert : alerts_of(report)) {
+    if (is_active(*alert) && rank(*alert) == 2 && word.exit_code == 2) {
       verdict.word = "emergency";
     }
-    verdict.reasons.push_back(reason_of(alert, now));
+    verdict.reasons.push_back(reason_of(*alert, now));
   }
   const std::string state = text_at(current, "state").value_or("unavailable");
   if (word.exit_code == 2 && state == "critical") {
