@@ -1,6 +1,5 @@
 // levee serve: the daemon.
 #include <fmt/format.h>
-#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -77,13 +76,6 @@ Result<engine::Daemon::Options> daemon_options(const Options& options,
                                  .root = sources::Root{},
                                  .log_to_stderr = true,
                                  .color = terminal && !surroundings.variable("NO_COLOR")};
-}
-
-/// Keeps the resident set small: few arenas, and freed memory goes back to the kernel.
-void keep_memory_small() {
-  ::mallopt(M_ARENA_MAX, 2);
-  ::mallopt(M_TRIM_THRESHOLD, 128 * 1024);
-  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
 /// The usual soft limit of 1024 is less than the connections that are allowed.
@@ -199,7 +191,6 @@ void wait_for_the_end(engine::Daemon& daemon, const std::filesystem::path& socke
 }
 
 int run(const Options& options, const Surroundings& surroundings) {
-  keep_memory_small();
   raise_file_limit();
   const auto prepared = daemon_options(options, surroundings);
   if (!prepared) {

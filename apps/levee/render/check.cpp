@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <tuple>
 
 #include "cli/time_text.hpp"
 #include "levee/bytes.hpp"
@@ -48,8 +49,8 @@ std::vector<const Json*> alerts_of(const Json& report) {
   for (const Json& alert : list_at(report, "alerts", "recent")) {
     alerts.push_back(&alert);
   }
-  std::ranges::stable_sort(alerts, [](const Json* a, const Json* b) {
-    return is_active(*a) != is_active(*b) ? is_active(*a) : rank(*a) > rank(*b);
+  std::ranges::sort(alerts, {}, [](const Json* alert) {
+    return std::tuple(!is_active(*alert), -rank(*alert), alert);  // Else as they came.
   });
   return alerts;
 }

@@ -296,7 +296,7 @@ TEST_F(EngineTest, CountsEachTimeAnAlertIsTold) {
 }
 
 /// A day of random readings, judged by a fresh engine.
-std::vector<std::string> replay(unsigned seed, bool wall_jumps) {
+std::vector<std::string> replay(unsigned seed, bool wall_jumps, bool with_json) {
   Engine engine(settings_with(), "box");
   std::mt19937 random(seed);
   std::vector<std::string> log;
@@ -317,7 +317,7 @@ std::vector<std::string> replay(unsigned seed, bool wall_jumps) {
                        std::string(to_string(tick.view->health)) + " " +
                        std::to_string(tick.view->advice.should_throttle);
     for (const Told& told : tick.events) {
-      line += "; " + brief(told) + " " + (wall_jumps ? "" : told->json);
+      line += "; " + brief(told) + " " + (with_json ? told->json : "");
     }
     log.push_back(std::move(line));
   }
@@ -325,20 +325,12 @@ std::vector<std::string> replay(unsigned seed, bool wall_jumps) {
 }
 
 TEST(EngineReplay, SameReadingsGiveTheSameEventsByteForByte) {
-  EXPECT_EQ(replay(1, false), replay(1, false));
-  EXPECT_NE(replay(1, false), replay(2, false));
+  EXPECT_EQ(replay(1, false, true), replay(1, false, true));
+  EXPECT_NE(replay(1, false, true), replay(2, false, true));
 }
 
 TEST(EngineReplay, WallClockJumpsChangeNoDecision) {
-  const auto steady = replay(3, false);
-  const auto jumping = replay(3, true);
-  ASSERT_EQ(steady.size(), jumping.size());
-  for (std::size_t i = 0; i < steady.size(); ++i) {
-    // The JSON holds wall times; everything else must agree.
-    const auto words = [](const std::string& line) { return line.substr(0, line.find(';')); };
-    ASSERT_EQ(words(steady[i]), words(jumping[i])) << "tick " << i;
-    ASSERT_EQ(std::ranges::count(steady[i], ';') >= 1, std::ranges::count(jumping[i], ';') >= 1);
-  }
+  EXPECT_EQ(replay(3, false, false), replay(3, true, false));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 """Requests per second and latency of GET /api/v1/monitoring/status over loopback, and the cost of a
-scrape. Usage: bench/http.py BUILD_FOLDER"""
+scrape. Usage: bench/load.py BUILD_FOLDER"""
 
 import os
 import subprocess
