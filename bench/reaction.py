@@ -41,9 +41,9 @@ for rate_gib in (1, 4):
                    "--set", f'webhook.urls=["{webhook.url}"]') as levee:
             events = Events(levee)
             found, stop = [], threading.Event()
-            sampler = threading.Thread(target=crossing, args=(line, found, stop))
+            sampler = threading.Thread(target=crossing, args=(line, found, stop), daemon=True)
             sampler.start()
-            with Hog(1024 * MIB, rate_gib * GIB) as hog:
+            with Hog(2 * GIB, rate_gib * GIB) as hog:
                 arrival, event = events.wait_for(emergency, 10, "the emergency alert")
                 posted, _ = webhook.wait_for(emergency, 10)
                 wait_until(lambda: found, 5, "the crossing")

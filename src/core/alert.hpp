@@ -55,7 +55,6 @@ enum class EventKind {
   alert,           ///< An alert fired, grew more severe, or still lasts (`alert` is set).
   resolved,        ///< An alert ended (`alert` is set).
   state_change,    ///< The host's Level changed.
-  emergency,       ///< The guard saw the brake line crossed, before the next tick.
   daemon_started,
   daemon_stopping,
   config_changed,

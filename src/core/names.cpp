@@ -80,7 +80,6 @@ std::string_view to_string(EventKind kind) noexcept {
     case EventKind::alert: return "alert";
     case EventKind::resolved: return "resolved";
     case EventKind::state_change: return "state_change";
-    case EventKind::emergency: return "emergency";
     case EventKind::daemon_started: return "daemon_started";
     case EventKind::daemon_stopping: return "daemon_stopping";
     case EventKind::config_changed: return "config_changed";

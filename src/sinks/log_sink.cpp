@@ -35,9 +35,8 @@ Look look_of(const Event& event) {
   if (event.kind == EventKind::resolved) {
     return {"RESOLVED", 5, "\x1b[32m"};
   }
-  const bool is_emergency = event.kind == EventKind::emergency;
-  if (is_emergency || event.severity) {
-    switch (is_emergency ? Severity::emergency : *event.severity) {
+  if (event.severity) {
+    switch (*event.severity) {
       case Severity::emergency:
         return {"EMERGENCY", 2, "\x1b[1;31m"};
       case Severity::critical:
@@ -147,8 +146,6 @@ std::string log_line(const Event& event) {
 
 LogLevel log_level(const Event& event) noexcept {
   switch (event.kind) {
-    case EventKind::emergency:
-      return LogLevel::error;
     case EventKind::config_rejected:
     case EventKind::source_lost:
     case EventKind::store_lost:

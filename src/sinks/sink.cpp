@@ -11,8 +11,6 @@ namespace levee::sinks {
 
 bool is_for_people(const Event& event, Severity least) noexcept {
   switch (event.kind) {
-    case EventKind::emergency:
-      return true;
     case EventKind::alert:
     case EventKind::resolved:
       // An alert without any severity would be a defect; telling too much is the smaller one.

@@ -63,10 +63,9 @@ TEST(CommandSink, TellsTheKindOfAlertInTheEnvironment) {
       shell("echo $LEVEE_EVENT:$LEVEE_ALERT_TYPE:$LEVEE_SEVERITY >> " + (dir / "out").string());
   ASSERT_TRUE(told(options, notify(alert(Severity::critical))));
   ASSERT_TRUE(told(options, notify(resolved(Severity::warning))));
-  ASSERT_TRUE(told(options, notify(plain(EventKind::emergency, "now"))));
   ::unsetenv("LEVEE_SEVERITY");
   EXPECT_EQ(contents(dir / "out"),
-            "alert:cpu_memory:critical\nresolved:cpu_memory:warning\nemergency::\n");
+            "alert:cpu_memory:critical\nresolved:cpu_memory:warning\n");
 }
 
 TEST(CommandSink, StartsItWithDefaultSignals) {

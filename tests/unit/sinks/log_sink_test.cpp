@@ -134,7 +134,6 @@ TEST(LogLevelOf, FollowsTheSeverityAndTheKind) {
   EXPECT_EQ(log_level(alert(Severity::warning)), LogLevel::warning);
   EXPECT_EQ(log_level(alert(Severity::critical)), LogLevel::error);
   EXPECT_EQ(log_level(resolved(Severity::critical)), LogLevel::error);
-  EXPECT_EQ(log_level(plain(EventKind::emergency, "")), LogLevel::error);
   EXPECT_EQ(log_level(plain(EventKind::store_lost, "")), LogLevel::warning);
   EXPECT_EQ(log_level(plain(EventKind::config_rejected, "")), LogLevel::warning);
   EXPECT_EQ(log_level(plain(EventKind::daemon_started, "")), LogLevel::info);

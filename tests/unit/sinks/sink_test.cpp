@@ -156,10 +156,6 @@ TEST(IsForPeople, TellsAlertsOfTheSeverityAskedFor) {
   }
 }
 
-TEST(IsForPeople, AlwaysTellsAnEmergency) {
-  EXPECT_TRUE(is_for_people(plain(EventKind::emergency, "now"), Severity::emergency));
-}
-
 TEST(IsForPeople, KeepsTheDaemonsOwnAffairsFromPeople) {
   using enum EventKind;
   for (const EventKind kind : {state_change, daemon_started, daemon_stopping, config_changed,
