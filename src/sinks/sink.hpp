@@ -28,8 +28,8 @@ struct Notification {
   std::string json;  ///< One line, as the API shows it.
 };
 
-/// True for the events a webhook or hook is told about: alerts of at least `least`, their
-/// resolution, and the guard's emergency.
+/// True for the events a webhook or hook is told about: alerts of at least `least` and their
+/// resolution.
 [[nodiscard]] bool is_for_people(const Event& event, Severity least) noexcept;
 
 class Sink {
