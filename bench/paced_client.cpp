@@ -97,7 +97,8 @@ int main(int argc, char** argv) {
   const auto at = [&](double share) {
     return micros[static_cast<std::size_t>(share * static_cast<double>(micros.size() - 1))];
   };
-  fmt::print("{} at {}/s: {} requests, {} bytes each, p50 {:.0f} us, p99 {:.0f} us, max {:.0f} us\n",
-             argv[2], rate, micros.size(), body, at(0.5), at(0.99), at(1.0));
+  fmt::print(
+      "{} at {}/s: {} requests, {} bytes each, p50 {:.0f} us, p99 {:.0f} us, max {:.0f} us\n",
+      argv[2], rate, micros.size(), body, at(0.5), at(0.99), at(1.0));
   return 0;
 }

@@ -36,22 +36,23 @@ class GeneratedMachine {
           "MemTotal: 65536000 kB\nMemFree: 20000000 kB\nMemAvailable: 40000000 kB\n"
           "Buffers: 100 kB\nCached: 20000000 kB\nShmem: 1000 kB\nSReclaimable: 1000 kB\n"
           "SwapTotal: 0 kB\nSwapFree: 0 kB\n");
-    write(path_ / "proc/stat", "cpu 100 0 100 10000 0 0 0 0 0 0\ncpu0 1 0 1 1 0 0 0 0 0 0\n"
-                               "processes 12345\n");
+    write(path_ / "proc/stat",
+          "cpu 100 0 100 10000 0 0 0 0 0 0\ncpu0 1 0 1 1 0 0 0 0 0 0\n"
+          "processes 12345\n");
     write(path_ / "proc/loadavg", "0.5 0.5 0.5 1/300 4321\n");
     write(path_ / "proc/pressure/memory",
           "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
           "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
     write(path_ / "proc/self/cgroup", "0::/\n");
-    write(path_ / "proc/self/mountinfo",
-          "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    write(path_ / "proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
     for (int i = 0; i < count; ++i) {
       const int pid = 1000 + i;
       const fs::path process = path_ / "proc" / std::to_string(pid);
-      write(process / "stat",
-            fmt::format("{} (worker {}) S 1 {} {} 0 -1 4194560 1 0 0 0 1 1 0 0 20 0 1 0 {} "
-                        "100000000 {} 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n",
-                        pid, i, pid, pid, 5000 + i, 1000 + i));
+      write(
+          process / "stat",
+          fmt::format("{} (worker {}) S 1 {} {} 0 -1 4194560 1 0 0 0 1 1 0 0 20 0 1 0 {} "
+                      "100000000 {} 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0\n",
+                      pid, i, pid, pid, 5000 + i, 1000 + i));
       write(process / "statm", fmt::format("50000 {} 500 1 0 1000 0\n", 1000 + i));
       write(process / "status", "Name:\tworker\nUid:\t1000\t1000\t1000\t1000\n");
       write(process / "cmdline", std::string("python\0train.py\0--epochs\0100\0", 28));

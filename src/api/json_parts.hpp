@@ -14,8 +14,8 @@ namespace levee::api {
 inline constexpr int kGbDecimals = 3;
 inline constexpr int kPercentDecimals = 1;
 
-/// `value` to `decimals` places, so that 8.4 is written 8.4 and not 8.400000000000001. A half goes to
-/// the even digit, as the documented example has it (26.25 is 26.2).
+/// `value` to `decimals` places, so that 8.4 is written 8.4 and not 8.400000000000001. A half goes
+/// to the even digit, as the documented example has it (26.25 is 26.2).
 [[nodiscard]] inline double round_to(double value, int decimals) {
   const double scale = std::pow(10.0, decimals);
   const double rounded = std::nearbyint(value * scale) / scale;

@@ -24,13 +24,13 @@ void learn_fill_rate(GuardRhythm& rhythm, double fall_bytes_per_second) noexcept
 
 bool at_brake_line(const GuardLook& look, const GuardRhythm& rhythm) noexcept {
   const double fall = std::max(look.fall_bytes_per_second.value_or(0), 0.0);
-  const double ahead = static_cast<double>(look.available.count) - fall * seconds(rhythm.look_ahead);
+  const double ahead =
+      static_cast<double>(look.available.count) - fall * seconds(rhythm.look_ahead);
   return ahead < static_cast<double>(look.line.count);
 }
 
 std::chrono::nanoseconds next_look(const GuardLook& look, const GuardRhythm& rhythm) noexcept {
-  const Bytes headroom =
-      look.available >= look.line ? look.available - look.line : look.available;
+  const Bytes headroom = look.available >= look.line ? look.available - look.line : look.available;
   const double fill =
       std::max(rhythm.fill_bytes_per_second, look.fall_bytes_per_second.value_or(0));
   const double wait = static_cast<double>(headroom.count) / std::max(fill, 1.0);

@@ -14,10 +14,14 @@ constexpr bool throttles(Level level) noexcept {
 double multiplier_of(Level level) noexcept {
   switch (level) {
     case Level::optimal:
-    case Level::unavailable: return 1.0;
-    case Level::normal: return 0.8;
-    case Level::throttled: return 0.5;
-    case Level::critical: return 0.0;
+    case Level::unavailable:
+      return 1.0;
+    case Level::normal:
+      return 0.8;
+    case Level::throttled:
+      return 0.5;
+    case Level::critical:
+      return 0.0;
   }
   return 1.0;
 }

@@ -52,9 +52,9 @@ struct Alert {
 };
 
 enum class EventKind {
-  alert,           ///< An alert fired, grew more severe, or still lasts (`alert` is set).
-  resolved,        ///< An alert ended (`alert` is set).
-  state_change,    ///< The host's Level changed.
+  alert,         ///< An alert fired, grew more severe, or still lasts (`alert` is set).
+  resolved,      ///< An alert ended (`alert` is set).
+  state_change,  ///< The host's Level changed.
   daemon_started,
   daemon_stopping,
   config_changed,

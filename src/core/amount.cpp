@@ -169,8 +169,9 @@ Result<Amount> Amount::parse(std::string_view text) {
   }
   const auto unit = number->rest.empty() ? std::optional{kMiB} : unit_bytes(number->rest);
   if (!unit) {
-    return refuse(text, fmt::format("\"{}\" is no unit", shown(number->rest)),
-                  "units are K, M, G and T, with an optional B or iB; all are binary (1 GB = 1024 MB)");
+    return refuse(
+        text, fmt::format("\"{}\" is no unit", shown(number->rest)),
+        "units are K, M, G and T, with an optional B or iB; all are binary (1 GB = 1024 MB)");
   }
   const auto bytes = scaled(text, number->value, *unit);
   if (!bytes) {

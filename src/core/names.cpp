@@ -7,45 +7,66 @@ namespace levee {
 
 std::string_view to_string(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::invalid_argument: return "invalid_argument";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::permission_denied: return "permission_denied";
-    case ErrorCode::already_exists: return "already_exists";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::resource_exhausted: return "resource_exhausted";
-    case ErrorCode::corrupt: return "corrupt";
-    case ErrorCode::timed_out: return "timed_out";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::permission_denied:
+      return "permission_denied";
+    case ErrorCode::already_exists:
+      return "already_exists";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::resource_exhausted:
+      return "resource_exhausted";
+    case ErrorCode::corrupt:
+      return "corrupt";
+    case ErrorCode::timed_out:
+      return "timed_out";
+    case ErrorCode::internal:
+      return "internal";
   }
   return "internal";
 }
 
 std::string_view to_string(Level level) noexcept {
   switch (level) {
-    case Level::optimal: return "optimal";
-    case Level::normal: return "normal";
-    case Level::throttled: return "throttled";
-    case Level::critical: return "critical";
-    case Level::unavailable: return "unavailable";
+    case Level::optimal:
+      return "optimal";
+    case Level::normal:
+      return "normal";
+    case Level::throttled:
+      return "throttled";
+    case Level::critical:
+      return "critical";
+    case Level::unavailable:
+      return "unavailable";
   }
   return "unavailable";
 }
 
 std::string_view to_string(Severity severity) noexcept {
   switch (severity) {
-    case Severity::warning: return "warning";
-    case Severity::critical: return "critical";
-    case Severity::emergency: return "emergency";
+    case Severity::warning:
+      return "warning";
+    case Severity::critical:
+      return "critical";
+    case Severity::emergency:
+      return "emergency";
   }
   return "emergency";
 }
 
 std::string_view to_string(Health health) noexcept {
   switch (health) {
-    case Health::healthy: return "healthy";
-    case Health::moderate: return "moderate";
-    case Health::critical: return "critical";
-    case Health::unknown: return "unknown";
+    case Health::healthy:
+      return "healthy";
+    case Health::moderate:
+      return "moderate";
+    case Health::critical:
+      return "critical";
+    case Health::unknown:
+      return "unknown";
   }
   return "unknown";
 }
@@ -61,33 +82,48 @@ std::optional<Severity> parse_severity(std::string_view text) noexcept {
 
 std::string_view to_string(AlertType type) noexcept {
   switch (type) {
-    case AlertType::cpu_memory: return "cpu_memory";
-    case AlertType::host_available: return "host_available";
+    case AlertType::cpu_memory:
+      return "cpu_memory";
+    case AlertType::host_available:
+      return "host_available";
   }
   return "cpu_memory";
 }
 
 std::string_view unit_of(AlertType type) noexcept {
   switch (type) {
-    case AlertType::cpu_memory: return "percent";
-    case AlertType::host_available: return "GB";
+    case AlertType::cpu_memory:
+      return "percent";
+    case AlertType::host_available:
+      return "GB";
   }
   return "percent";
 }
 
 std::string_view to_string(EventKind kind) noexcept {
   switch (kind) {
-    case EventKind::alert: return "alert";
-    case EventKind::resolved: return "resolved";
-    case EventKind::state_change: return "state_change";
-    case EventKind::daemon_started: return "daemon_started";
-    case EventKind::daemon_stopping: return "daemon_stopping";
-    case EventKind::config_changed: return "config_changed";
-    case EventKind::config_rejected: return "config_rejected";
-    case EventKind::source_lost: return "source_lost";
-    case EventKind::source_back: return "source_back";
-    case EventKind::store_lost: return "store_lost";
-    case EventKind::store_back: return "store_back";
+    case EventKind::alert:
+      return "alert";
+    case EventKind::resolved:
+      return "resolved";
+    case EventKind::state_change:
+      return "state_change";
+    case EventKind::daemon_started:
+      return "daemon_started";
+    case EventKind::daemon_stopping:
+      return "daemon_stopping";
+    case EventKind::config_changed:
+      return "config_changed";
+    case EventKind::config_rejected:
+      return "config_rejected";
+    case EventKind::source_lost:
+      return "source_lost";
+    case EventKind::source_back:
+      return "source_back";
+    case EventKind::store_lost:
+      return "store_lost";
+    case EventKind::store_back:
+      return "store_back";
   }
   return "alert";
 }

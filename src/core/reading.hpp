@@ -19,9 +19,9 @@ namespace levee {
 
 /// One line of a pressure-stall file (Linux Documentation/accounting/psi.rst).
 struct PressureLine {
-  double avg10 = 0;   ///< Percent of time stalled, 10 s average.
-  double avg60 = 0;   ///< The same over 60 s.
-  double avg300 = 0;  ///< The same over 300 s.
+  double avg10 = 0;            ///< Percent of time stalled, 10 s average.
+  double avg60 = 0;            ///< The same over 60 s.
+  double avg300 = 0;           ///< The same over 300 s.
   std::uint64_t total_us = 0;  ///< Stalled microseconds since boot.
 
   bool operator==(const PressureLine&) const = default;
@@ -75,9 +75,7 @@ struct HostReading {
 
   /// total − available (contract S2-41).
   [[nodiscard]] constexpr Bytes used() const noexcept { return total - available; }
-  [[nodiscard]] constexpr double used_percent() const noexcept {
-    return percent_of(used(), total);
-  }
+  [[nodiscard]] constexpr double used_percent() const noexcept { return percent_of(used(), total); }
 };
 
 /// Who a process is: read once, and again only when it may have changed (exec).
@@ -85,10 +83,11 @@ struct ProcessIdentity {
   ProcessId id;
   pid_t parent = 0;
   uid_t uid = 0;
-  std::string user;       ///< Login name, or the number as text when it has none.
-  std::string comm;       ///< Kernel's 15-byte name, made valid UTF-8.
-  std::string command;    ///< Arguments joined by spaces, cut to 1024 bytes; comm in brackets if none.
-  std::string cgroup;     ///< Path of its cgroup (v2 path, else the v1 memory controller's).
+  std::string user;  ///< Login name, or the number as text when it has none.
+  std::string comm;  ///< Kernel's 15-byte name, made valid UTF-8.
+  std::string
+      command;         ///< Arguments joined by spaces, cut to 1024 bytes; comm in brackets if none.
+  std::string cgroup;  ///< Path of its cgroup (v2 path, else the v1 memory controller's).
   std::string container;  ///< Container id found in the cgroup path, 64 hex digits; else empty.
   std::optional<int> oom_score_adj;
 };

@@ -35,8 +35,7 @@ class Window {
       ++first_;
     }
     if (first_ >= capacity_) {
-      elements_.erase(elements_.begin(),
-                      elements_.begin() + static_cast<std::ptrdiff_t>(first_));
+      elements_.erase(elements_.begin(), elements_.begin() + static_cast<std::ptrdiff_t>(first_));
       first_ = 0;
     }
   }
@@ -60,8 +59,8 @@ class Window {
 template <class T>
 [[nodiscard]] std::span<const T> latest(std::span<const T> series, MonoTime now,
                                         MonoTime::duration span) {
-  const auto first = std::partition_point(
-      series.begin(), series.end(), [&](const T& e) { return e.at.mono < now - span; });
+  const auto first = std::partition_point(series.begin(), series.end(),
+                                          [&](const T& e) { return e.at.mono < now - span; });
   return series.subspan(static_cast<std::size_t>(first - series.begin()));
 }
 

@@ -74,8 +74,7 @@ struct Rule {
 constexpr std::array kRules{Rule{AlertType::cpu_memory, judge_cpu_memory},
                             Rule{AlertType::host_available, judge_host_available}};
 
-std::vector<std::string> recommendations(Severity severity,
-                                         const std::optional<Culprit>& culprit) {
+std::vector<std::string> recommendations(Severity severity, const std::optional<Culprit>& culprit) {
   std::vector<std::string> advice;
   if (culprit) {
     const char* what = culprit->growth_per_second ? "grows" : "is the largest process";
@@ -183,8 +182,8 @@ std::vector<Event> update_alerts(AlertBook& book, const Snapshot& snapshot,
     if (!judgement.known || (!judgement.crossing && !entry.active)) {
       continue;
     }
-    auto event = judgement.crossing ? cross(book, entry, rule.type, *judgement.crossing,
-                                            thresholds, culprit, snapshot.at)
+    auto event = judgement.crossing ? cross(book, entry, rule.type, *judgement.crossing, thresholds,
+                                            culprit, snapshot.at)
                                     : end(entry, snapshot.at);
     remember(book, entry.alert);
     if (event) {

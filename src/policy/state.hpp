@@ -17,8 +17,7 @@ namespace levee::policy {
                                  const Thresholds& thresholds);
 
 /// The host reading of `snapshot` if it is fresh enough to judge by, else nothing.
-[[nodiscard]] const HostReading* fresh_host(const Snapshot& snapshot,
-                                            const Thresholds& thresholds);
+[[nodiscard]] const HostReading* fresh_host(const Snapshot& snapshot, const Thresholds& thresholds);
 
 /// The window in which past alerts still count for health and for the report (F-27).
 inline constexpr std::chrono::minutes kAlertWindow{5};

@@ -26,27 +26,25 @@ Result<void> percentage(std::string_view key, double value) {
   if (value > 0 && value <= 100) {
     return {};
   }
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("{} = {:g} is not a percentage", key, value),
+  return fail(ErrorCode::invalid_argument, fmt::format("{} = {:g} is not a percentage", key, value),
               "give a number above 0, at most 100");
 }
 
 }  // namespace
 
 Result<void> validate(const Thresholds& t) {
-  const auto each = {percentage("memory_optimal", t.memory_optimal),
-                     percentage("memory_normal", t.memory_normal),
-                     percentage("memory_critical", t.memory_critical),
-                     percentage("cpu_memory_warning", t.cpu_memory_warning),
-                     percentage("cpu_memory_critical", t.cpu_memory_critical),
-                     ordered("memory_optimal", t.memory_optimal, "memory_normal", t.memory_normal,
-                             " %"),
-                     ordered("memory_normal", t.memory_normal, "memory_critical",
-                             t.memory_critical, " %"),
-                     ordered("cpu_memory_warning", t.cpu_memory_warning, "cpu_memory_critical",
-                             t.cpu_memory_critical, " %"),
-                     ordered("host_available_emergency", to_gb(t.host_available_emergency),
-                             "host_available_warning", to_gb(t.host_available_warning), " GB")};
+  const auto each = {
+      percentage("memory_optimal", t.memory_optimal),
+      percentage("memory_normal", t.memory_normal),
+      percentage("memory_critical", t.memory_critical),
+      percentage("cpu_memory_warning", t.cpu_memory_warning),
+      percentage("cpu_memory_critical", t.cpu_memory_critical),
+      ordered("memory_optimal", t.memory_optimal, "memory_normal", t.memory_normal, " %"),
+      ordered("memory_normal", t.memory_normal, "memory_critical", t.memory_critical, " %"),
+      ordered("cpu_memory_warning", t.cpu_memory_warning, "cpu_memory_critical",
+              t.cpu_memory_critical, " %"),
+      ordered("host_available_emergency", to_gb(t.host_available_emergency),
+              "host_available_warning", to_gb(t.host_available_warning), " GB")};
   for (const Result<void>& check : each) {
     if (!check) {
       return check;

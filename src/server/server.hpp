@@ -18,7 +18,7 @@ namespace levee::server {
 
 struct Limits {
   std::size_t header_bytes = std::size_t{16} * 1024;  ///< Request line and headers; else 431.
-  std::size_t body_bytes = std::size_t{256} * 1024;  ///< Else 413.
+  std::size_t body_bytes = std::size_t{256} * 1024;   ///< Else 413.
   /// Streams included; further ones get 503. Fewer where the process may not open that many files:
   /// 256 descriptors, or half if there are under 512, are left to the rest of the daemon.
   std::size_t connections = 1024;

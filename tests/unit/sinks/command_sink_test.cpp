@@ -64,8 +64,7 @@ TEST(CommandSink, TellsTheKindOfAlertInTheEnvironment) {
   ASSERT_TRUE(told(options, notify(alert(Severity::critical))));
   ASSERT_TRUE(told(options, notify(resolved(Severity::warning))));
   ::unsetenv("LEVEE_SEVERITY");
-  EXPECT_EQ(contents(dir / "out"),
-            "alert:cpu_memory:critical\nresolved:cpu_memory:warning\n");
+  EXPECT_EQ(contents(dir / "out"), "alert:cpu_memory:critical\nresolved:cpu_memory:warning\n");
 }
 
 TEST(CommandSink, StartsItWithDefaultSignals) {
