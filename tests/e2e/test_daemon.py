@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from levee_testing import Levee, binary, clean_environment, host_available, host_total, wait_until
+from levee_testing import GIB, Hog, Levee, binary, clean_environment, host_available, host_total, wait_until
 
 
 def serve(*arguments, env=None, timeout=10):
@@ -222,10 +222,11 @@ def test_a_clock_that_jumps_changes_no_judgement(tmp_path):
     assert library, "the package faketime is missing; ./dev test installs it"
     offset = tmp_path / "offset"
     offset.write_text("+0")
-    used = 100 * (1 - host_available() / host_total())
+    held = min(2 * GIB, host_total() // 8)
+    used = 100 * (1 - (host_available() - held // 2) / host_total())
     env = clean_environment(LD_PRELOAD=str(library), FAKETIME_TIMESTAMP_FILE=str(offset), FAKETIME_NO_CACHE="1",
                             FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
-    with Levee("--set", f"cpu_memory_warning={max(used - 1, 0.1):.2f}", "--set", "monitoring_interval=0.1", env=env) as levee:
+    with Hog(held), Levee("--set", f"cpu_memory_warning={used:.2f}", "--set", "monitoring_interval=0.1", env=env) as levee:
         def status():
             return levee.get("/api/v1/monitoring/status")[1]
 
