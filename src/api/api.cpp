@@ -168,6 +168,12 @@ Api::~Api() = default;
 
 void Api::handle(const Request& request, Responder respond) {
   std::optional<Response> response;
+  if (request.target.starts_with("/api/gpu/")) {
+    respond = [plain = std::move(respond)](Response answer) {
+      constexpr int kFirstError = 400;
+      plain(answer.status < kFirstError ? std::move(answer) : in_gpu_envelope(std::move(answer)));
+    };
+  }
   try {
     response = impl_->dispatch(request, respond);
   } catch (const std::exception& exception) {

@@ -12,10 +12,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ordered_json to_json(const config::Value& value) {
-  return std::visit([](const auto& held) { return ordered_json(held); }, value);
-}
-
 /// Every key: what it is, where from, and what it means.
 ordered_json config_json(const config::Settings& settings) {
   static const config::Config kDefaults;
@@ -80,6 +76,12 @@ Result<config::Value> to_value(const std::string& name, const ordered_json& json
   return refuse("no value", "see GET /api/v1/config");
 }
 
+}  // namespace
+
+ordered_json to_json(const config::Value& value) {
+  return std::visit([](const auto& held) { return ordered_json(held); }, value);
+}
+
 Result<config::Values> to_values(const ordered_json& body) {
   config::Values values;
   for (const auto& [name, json] : body.items()) {
@@ -95,8 +97,6 @@ Result<config::Values> to_values(const ordered_json& body) {
   }
   return values;
 }
-
-}  // namespace
 
 Result<Response> get_config(const Call& call) {
   const config::Settings& settings = *call.view->settings;

@@ -21,6 +21,13 @@ constexpr std::uint64_t kLongestWindow = std::uint64_t{2} * 365 * 24 * 3600;  //
 /// More rows than any chart shows; bounds the time and the memory one request can cost.
 constexpr std::size_t kMostRows = 20'000;
 
+/// What a row is made of; the names are those of history::points_of.
+const std::vector<std::string> kSeries{
+    "host/memory_total_bytes",      "host/memory_available_bytes",
+    "host/swap_used_bytes",         "host/cpu_percent",
+    "host/memory_pressure_percent", "host/gpu_memory_percent",
+    "host/gpu_utilization_percent"};
+
 /// One line of the answer; means over a bucket, with the worst moment beside them.
 struct Row {
   WallTime at;
@@ -30,6 +37,8 @@ struct Row {
   std::optional<double> available_min;
   std::optional<double> swap_used;
   std::optional<double> pressure_percent;
+  std::optional<double> gpu_memory_percent;
+  std::optional<double> gpu_utilization;
 
   [[nodiscard]] std::optional<double> percent_used(std::optional<double> free) const {
     return total && free && *total > 0 ? std::optional(100.0 * (1.0 - *free / *total))
@@ -73,7 +82,9 @@ Past past_in_memory(const View& view, Now now, std::chrono::seconds window) {
                             .available = available,
                             .available_min = available,
                             .swap_used = count_of(sample.swap_used),
-                            .pressure_percent = sample.pressure_some_avg10});
+                            .pressure_percent = sample.pressure_some_avg10,
+                            .gpu_memory_percent = sample.gpu_memory_percent,
+                            .gpu_utilization = sample.gpu_utilization});
   }
   if (!samples.empty()) {
     past.covered = samples.back().at.mono - samples.front().at.mono;
@@ -98,6 +109,10 @@ Past past_in_store(const std::vector<history::Bucket>& buckets, Now now,
       row.cpu_percent = bucket.mean();
     } else if (bucket.series == "host/memory_pressure_percent") {
       row.pressure_percent = bucket.mean();
+    } else if (bucket.series == "host/gpu_memory_percent") {
+      row.gpu_memory_percent = bucket.mean();
+    } else if (bucket.series == "host/gpu_utilization_percent") {
+      row.gpu_utilization = bucket.mean();
     }
   }
   Past past{
@@ -156,7 +171,8 @@ void append_row(std::string& text, const Row& row) {
   append_number(text, "cpu_memory_percent", row.percent_used(row.available), kPercentDecimals);
   append_number(text, "cpu_memory_percent_max", row.percent_used(row.available_min),
                 kPercentDecimals);
-  text += R"(,"gpu_memory_percent":null,"gpu_utilization":null)";
+  append_number(text, "gpu_memory_percent", row.gpu_memory_percent, kPercentDecimals);
+  append_number(text, "gpu_utilization", row.gpu_utilization, kPercentDecimals);
   append_number(text, "memory_total_bytes", row.total, 0);
   append_number(text, "memory_available_bytes", row.available, 0);
   append_number(text, "swap_used_bytes", row.swap_used, 0);
@@ -237,7 +253,7 @@ Result<void> get_history(const Call& call, Responder respond) {
   }
   const std::chrono::seconds width = width_for(window, config.store);
   call.ports.stored_history(
-      store::Query{.series = {}, .from = now.wall - window, .to = now.wall, .width = width},
+      store::Query{.series = kSeries, .from = now.wall - window, .to = now.wall, .width = width},
       [=, memory = std::move(memory),
        respond = std::move(respond)](const Result<std::vector<history::Bucket>>& stored) {
         try {

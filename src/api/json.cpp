@@ -20,6 +20,7 @@ ordered_json to_json(const Culprit& culprit) {
           {"comm", culprit.comm},
           {"command", culprit.command},
           {"rss_bytes", culprit.rss.count},
+          {"gpu_memory_bytes", bytes_or_null(culprit.gpu_memory)},
           {"growth_bytes_per_second", rounded(culprit.growth_per_second, 0)}};
 }
 
@@ -35,6 +36,7 @@ ordered_json to_json(const Alert& alert, std::string_view hostname) {
       {"type", to_string(alert.type)},
       {"message", alert.message},
       {"gpu_id", or_null(alert.gpu_id)},
+      {"gpu_uuid", alert.gpu_uuid.empty() ? ordered_json() : ordered_json(alert.gpu_uuid)},
       {"host", hostname.empty() ? ordered_json() : ordered_json(hostname)},
       {"value", value},
       {"current_usage", value},

@@ -1,6 +1,7 @@
 // The large answers: status, report and overview, made from one View.
 #include <ranges>
 
+#include "api/gpu_json.hpp"
 #include "api/json.hpp"
 #include "api/json_parts.hpp"
 #include "history/window.hpp"
@@ -38,11 +39,33 @@ ordered_json cpu_json(const HostReading* host) {
           {"memory_percent", percent(host->used_percent())}};
 }
 
-/// The documented `gpu` object (S2-42 … S2-47, F-29) of a machine on which no GPU is watched.
-ordered_json no_gpu_json() {
-  return {{"available", false},        {"memory_used_gb", nullptr}, {"memory_total_gb", nullptr},
-          {"memory_percent", nullptr}, {"utilization", nullptr},    {"temperature", nullptr},
-          {"gpu_id", nullptr}};
+/// The most pressed GPU, for the documented single `gpu` object (F-29).
+const GpuView* pressed_gpu(const View& view) {
+  if (view.pressed_gpu) {
+    return &view.gpus[*view.pressed_gpu];
+  }
+  return view.gpus.empty() ? nullptr : view.gpus.data();
+}
+
+/// Each GPU with the documented keys first, then ours.
+ordered_json gpus_json(const View& view) {
+  ordered_json list = ordered_json::array();
+  for (const GpuView& gpu : view.gpus) {
+    ordered_json json = resource_gpu_json(&gpu);
+    json.update(gpu_json(view, gpu));
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+/// The driver that the first GPU names.
+ordered_json driver_version(const View& view) {
+  for (const GpuView& gpu : view.gpus) {
+    if (!gpu.reading->identity->driver_version.empty()) {
+      return gpu.reading->identity->driver_version;
+    }
+  }
+  return {};
 }
 
 /// The documented `process` object (S2-48, S2-49): the daemon itself.
@@ -214,8 +237,8 @@ ordered_json status_json(const View& view) {
   const HostReading* fresh = policy::fresh_host(*view.snapshot, view.settings->config().thresholds);
   ordered_json json{{"timestamp", to_iso8601(sampled_at(*view.snapshot))},
                     {"cpu", cpu_json(fresh)},
-                    {"gpu", no_gpu_json()},
-                    {"gpus", ordered_json::array()},
+                    {"gpu", resource_gpu_json(pressed_gpu(view))},
+                    {"gpus", gpus_json(view)},
                     {"process", process_json(view.daemon)}};
   append_ours(json, view, fresh);
   return json;
@@ -235,8 +258,8 @@ ordered_json report_json(const View& view) {
           {"average_5min",
            {{"cpu_percent", rounded(average.cpu_percent, kPercentDecimals)},
             {"cpu_memory_percent", rounded(average.memory_percent, kPercentDecimals)},
-            {"gpu_memory_percent", nullptr},
-            {"gpu_utilization", nullptr}}},
+            {"gpu_memory_percent", rounded(average.gpu_memory_percent, kPercentDecimals)},
+            {"gpu_utilization", rounded(average.gpu_utilization, kPercentDecimals)}}},
           {"allocated_resources", ordered_json::object()},
           {"cached_models", ordered_json::object()},
           {"alerts",
@@ -252,9 +275,12 @@ ordered_json report_json(const View& view) {
 ordered_json overview_json(const View& view) {
   const HostReading* fresh = policy::fresh_host(*view.snapshot, view.settings->config().thresholds);
   ordered_json json{{"hostname", view.snapshot->hostname},
-                    {"driver_version", nullptr},
+                    {"driver_version", driver_version(view)},
                     {"query_time", to_iso8601(sampled_at(*view.snapshot))},
                     {"gpus", ordered_json::array()}};
+  for (const GpuView& gpu : view.gpus) {
+    json["gpus"].push_back(gpustat_json(view, gpu));
+  }
   append_ours(json, view, fresh);
   ordered_json processes = ordered_json::array();
   for (const auto& process : view.snapshot->processes | std::views::take(kOverviewProcesses)) {

@@ -106,6 +106,15 @@ template <class Done>
 /// form sent by a page on another origin ends here, too.
 [[nodiscard]] std::optional<Response> refuse_body(const Route& route, const Request& request);
 
+/// The settings a JSON object wants changed; refuses unknown keys and values no setting can have.
+[[nodiscard]] Result<config::Values> to_values(const nlohmann::ordered_json& body);
+
+/// A setting's value as JSON.
+[[nodiscard]] nlohmann::ordered_json to_json(const config::Value& value);
+
+/// `response`, an error, in the documented form of the paths below /api/gpu/ (contract F-15).
+[[nodiscard]] Response in_gpu_envelope(Response response);
+
 /// `text` in quotes, shortened for a message.
 [[nodiscard]] std::string in_quotes(std::string_view text);
 
@@ -125,6 +134,23 @@ Result<void> post_cleanup(const Call& call, Responder respond);
 
 // history.cpp
 Result<void> get_history(const Call& call, Responder respond);
+
+// gpu_routes.cpp
+Result<Response> get_gpus(const Call& call);
+Result<Response> get_gpu_history(const Call& call);
+
+// gpu_manager_routes.cpp
+Result<Response> get_gpu_status(const Call& call);
+Result<Response> get_gpu_status_all(const Call& call);
+Result<Response> get_gpu_trend(const Call& call);
+Result<Response> get_gpu_metrics(const Call& call);
+Result<Response> get_gpu_metrics_history(const Call& call);
+Result<Response> get_gpu_dashboard(const Call& call);
+Result<Response> get_gpu_available(const Call& call);
+Result<Response> post_gpu_monitoring_start(const Call& call);
+Result<Response> post_gpu_monitoring_stop(const Call& call);
+Result<Response> get_gpu_config(const Call& call);
+Result<void> put_gpu_config(const Call& call, Responder respond);
 
 // service.cpp
 Result<Response> get_index(const Call& call);

@@ -16,13 +16,27 @@
 #include "control/throttle.hpp"
 #include "core/alert.hpp"
 #include "core/snapshot.hpp"
+#include "history/gpu_sample.hpp"
 #include "history/host_sample.hpp"
 #include "levee/level.hpp"
+#include "policy/gpu.hpp"
 #include "policy/thresholds.hpp"
 #include "sources/self.hpp"
 #include "store/store_worker.hpp"
 
 namespace levee::api {
+
+/// One GPU as it was judged.
+struct GpuView {
+  const GpuReading* reading = nullptr;  ///< In the View's own snapshot. Never null.
+  policy::GpuLevels levels;
+  control::Advice advice;
+  bool fresh = false;  ///< False: lost, or the reading is too old to judge by.
+  history::Blocks<history::GpuSample> past;
+  std::vector<GpuXid> xids;  ///< The newest last, at most kRememberedXids.
+};
+
+inline constexpr std::size_t kRememberedXids = 16;
 
 /// What the guard thread last saw.
 struct GuardView {
@@ -63,7 +77,7 @@ struct View {
   Level level = Level::unavailable;          ///< The host's state.
   control::Advice advice;
   Health health = Health::unknown;
-  bool pressure = false;  ///< Memory use is beyond memory_pressure_threshold.
+  bool pressure = false;  ///< Host memory use is beyond memory_pressure_threshold.
   policy::HostLines lines;
   std::shared_ptr<const std::vector<history::HostSample>> samples;  ///< Never null.
   std::shared_ptr<const std::vector<Alert>> active;                 ///< Never null.
@@ -71,6 +85,8 @@ struct View {
   std::shared_ptr<const std::vector<StreamedEvent>> events;         ///< Oldest first, ≤ 256.
   std::shared_ptr<const AlertCounts> alert_counts;                  ///< Since start.
   std::shared_ptr<const config::Settings> settings;                 ///< Never null.
+  std::vector<GpuView> gpus;                                        ///< In the snapshot's order.
+  std::optional<std::size_t> pressed_gpu;  ///< The whole device with the fullest memory (F-29).
   GuardView guard;
   DaemonView daemon;
 };

@@ -61,6 +61,23 @@ struct Protect {
   std::int64_t oom_score_adj = -900;
 };
 
+struct Gpu {
+  bool enabled = true;
+  bool speed_file = true;  ///< Whether the speed multipliers are written to a file.
+};
+
+/// Keys of the documented GPU manager (contract S1-64 … S1-67).
+struct GpuManager {
+  std::optional<Bytes> memory_limit;  ///< Most a booking may bring a GPU to; absent: 75 %.
+  Bytes memory_reserve = mib(512);    ///< Kept for the system on each GPU.
+  std::chrono::milliseconds monitor_interval{3000};
+  std::int64_t history_size = 200;
+};
+
+struct Metrics {
+  std::int64_t processes = 0;  ///< GPU processes that get a series each; the largest first.
+};
+
 struct Config {
   std::chrono::milliseconds monitoring_interval{1000};
   std::chrono::seconds history_seconds{900};
@@ -70,6 +87,9 @@ struct Config {
   std::int64_t process_top = 20;  ///< Processes whose memory is read at every tick.
   std::string state_dir;          ///< Empty: the default place for this user.
   Guard guard;
+  Gpu gpu;
+  GpuManager gpu_manager;
+  Metrics metrics;
   Server server;
   Store store;
   Log log;

@@ -56,6 +56,35 @@ Key percent(std::string_view name, Field<double> field, std::string_view descrip
       });
 }
 
+Key percent_or_off(std::string_view name, Field<std::optional<double>> field,
+                   std::string_view description) {
+  const auto parse = [](const Value& value) -> std::expected<std::optional<double>, std::string> {
+    if (value == Value{std::string("off")}) {
+      return std::nullopt;
+    }
+    const auto number = number_in(value);
+    if (!number) {
+      return mend(unquoted(value));
+    }
+    if (*number < 1 || *number > 100) {
+      return mend();
+    }
+    return *number;
+  };
+  return row<std::optional<double>>(
+      Kind{name, "percent", "\"off\", or a number from 1 to 100"}, Form::number, description,
+      std::move(field), parse, [](const std::optional<double>& shown_value) -> Value {
+        return shown_value ? Value{*shown_value} : Value{std::string("off")};
+      });
+}
+
+Key celsius(std::string_view name, Field<double> field, std::string_view description) {
+  return number(
+      Kind{name, "number of degrees Celsius", "a number above 0, at most 150"}, std::move(field),
+      description, [](double x) { return x > 0 && x <= 150; },
+      [](double) { return std::string{}; });
+}
+
 Key points(std::string_view name, Field<double> field, double most, std::string_view description) {
   return number(
       Kind{name, "number of points", fmt::format("a number from 0 to {}", most)}, std::move(field),

@@ -40,6 +40,13 @@ using Mend = std::optional<std::string>;
 /// 1 to 100. 0.85 is taken for a misplaced fraction and refused.
 [[nodiscard]] Key percent(std::string_view name, Field<double> field, std::string_view description);
 
+/// As percent, or "off" for no value.
+[[nodiscard]] Key percent_or_off(std::string_view name, Field<std::optional<double>> field,
+                                 std::string_view description);
+
+/// Degrees Celsius, above 0, at most 150.
+[[nodiscard]] Key celsius(std::string_view name, Field<double> field, std::string_view description);
+
 /// Percentage points, 0 to `most`.
 [[nodiscard]] Key points(std::string_view name, Field<double> field, double most,
                          std::string_view description);
@@ -76,6 +83,14 @@ using Mend = std::optional<std::string>;
 
 [[nodiscard]] Key size(std::string_view name, Field<Bytes> field, Bytes least, Bytes most,
                        std::string_view description);
+
+/// A size that is shown as a whole number of megabytes, for the documented names that end in _mb.
+[[nodiscard]] Key megabytes(std::string_view name, Field<Bytes> field, Bytes least, Bytes most,
+                            std::string_view description);
+
+/// As megabytes, or "auto" for no value.
+[[nodiscard]] Key megabytes_or_auto(std::string_view name, Field<std::optional<Bytes>> field,
+                                    Bytes least, Bytes most, std::string_view description);
 
 /// Bytes per second, or "auto" for no value.
 [[nodiscard]] Key rate(std::string_view name, Field<std::optional<Bytes>> field, Bytes least,

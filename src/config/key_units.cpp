@@ -158,6 +158,47 @@ Key size(std::string_view name, Field<Bytes> field, Bytes least, Bytes most,
       [=](const Value& value) { return size_in(value, least, most); }, size_text);
 }
 
+namespace {
+
+std::int64_t in_megabytes(Bytes size) { return static_cast<std::int64_t>(size.count / kMiB); }
+
+std::expected<Bytes, std::string> whole_megabytes_in(const Value& value, Bytes least, Bytes most) {
+  const auto size = size_in(value, least, most);
+  if (size && size->count % kMiB != 0) {
+    return mend("give a whole number of megabytes");
+  }
+  return size;
+}
+
+}  // namespace
+
+Key megabytes(std::string_view name, Field<Bytes> field, Bytes least, Bytes most,
+              std::string_view description) {
+  return row<Bytes>(
+      Kind{name, "number of megabytes", size_range(least, most)}, Form::number, description,
+      std::move(field), [=](const Value& value) { return whole_megabytes_in(value, least, most); },
+      in_megabytes);
+}
+
+Key megabytes_or_auto(std::string_view name, Field<std::optional<Bytes>> field, Bytes least,
+                      Bytes most, std::string_view description) {
+  const auto parse = [=](const Value& value) -> std::expected<std::optional<Bytes>, std::string> {
+    if (value == Value{std::string("auto")}) {
+      return std::nullopt;
+    }
+    const auto size = whole_megabytes_in(value, least, most);
+    if (!size) {
+      return mend(size.error());
+    }
+    return *size;
+  };
+  return row<std::optional<Bytes>>(
+      Kind{name, "number of megabytes", "\"auto\", or " + size_range(least, most)}, Form::number,
+      description, std::move(field), parse, [](const std::optional<Bytes>& bytes) -> Value {
+        return bytes ? Value{in_megabytes(*bytes)} : Value{std::string("auto")};
+      });
+}
+
 Key rate(std::string_view name, Field<std::optional<Bytes>> field, Bytes least, Bytes most,
          std::string_view description) {
   const auto parse = [=](const Value& value) -> std::expected<std::optional<Bytes>, std::string> {

@@ -147,6 +147,47 @@ std::vector<Key> judging_keys() {
   };
 }
 
+std::vector<Key> gpu_keys() {
+  const auto threshold = [](auto member) { return field(&Config::thresholds, member); };
+  const auto manager = [](auto member) { return field(&Config::gpu_manager, member); };
+  return {
+      celsius("temp_optimal", threshold(&Thresholds::temp_optimal),
+              "Temperature of a GPU: below it the state is optimal, from it on normal."),
+      celsius("temp_normal", threshold(&Thresholds::temp_normal),
+              "Temperature of a GPU: from it on the state is throttled."),
+      celsius("temp_throttle", threshold(&Thresholds::temp_throttle),
+              "Temperature of a GPU: above it the state is critical and work should pause."),
+      celsius("temp_critical", threshold(&Thresholds::temp_critical),
+              "Temperature of a GPU: above it the alert is critical."),
+      celsius("gpu_temperature_warning", threshold(&Thresholds::gpu_temperature_warning),
+              "Temperature of a GPU: above it a warning is raised."),
+      percent("gpu_memory_warning", threshold(&Thresholds::gpu_memory_warning),
+              "GPU memory in use, in percent: above it a warning is raised."),
+      percent("gpu_memory_critical", threshold(&Thresholds::gpu_memory_critical),
+              "GPU memory in use, in percent: above it the alert is critical."),
+      percent("gpu_memory_emergency", threshold(&Thresholds::gpu_memory_emergency),
+              "GPU memory in use, in percent: above it the alert is an emergency."),
+      percent_or_off("load_throttle_percent", threshold(&Thresholds::load_throttle_percent),
+                     "GPU load above which the speed multiplier is at most 0.5."),
+      megabytes_or_auto("memory_limit_mb", manager(&GpuManager::memory_limit), mib(64),
+                        Bytes{64 * kTiB},
+                        "Up to how much of each GPU may be booked; auto is 75 % of it."),
+      megabytes("memory_reserve_mb", manager(&GpuManager::memory_reserve), Bytes{}, Bytes{kTiB},
+                "GPU memory that is kept for the system and never booked."),
+      seconds("monitor_interval", manager(&GpuManager::monitor_interval), 100ms, 3'600s,
+              "Time between two rows of the GPU metrics history."),
+      whole_number("history_size", manager(&GpuManager::history_size), 1, 100'000,
+                   "How many rows the GPU metrics history has at most."),
+      at_next_start(
+          boolean("gpu.enabled", field(&Config::gpu, &Gpu::enabled), "Whether GPUs are watched.")),
+      boolean("gpu.speed_file", field(&Config::gpu, &Gpu::speed_file),
+              "Whether the speed multipliers are written to a file beside the socket."),
+      whole_number("metrics.processes", field(&Config::metrics, &Metrics::processes), 0, 1'000,
+                   "How many GPU processes get a series of their own on the metrics page, the "
+                   "largest first."),
+  };
+}
+
 std::vector<Key> serving_keys() {
   const auto server = [](auto member) { return field(&Config::server, member); };
   const auto store = [](auto member) { return field(&Config::store, member); };
@@ -211,7 +252,7 @@ std::vector<Key> telling_keys() {
 
 std::vector<Key> all_keys() {
   std::vector<Key> all;
-  for (auto part : {judging_keys(), serving_keys(), telling_keys()}) {
+  for (auto part : {judging_keys(), gpu_keys(), serving_keys(), telling_keys()}) {
     std::ranges::move(part, std::back_inserter(all));
   }
   for (const CompatName& compat : compat_names()) {

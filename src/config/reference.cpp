@@ -28,6 +28,8 @@ std::string_view title_of(std::string_view table) {
   };
   constexpr Title kTitles[] = {
       {"", "Watching and judging"},
+      {"gpu", "GPUs"},
+      {"metrics", "The page for Prometheus"},
       {"guard", "The guard: fast looks when memory is nearly gone"},
       {"server", "Where the daemon answers"},
       {"store", "History on disk"},

@@ -46,4 +46,11 @@ Advice step(Throttle& throttle, Level level, std::chrono::seconds cooldown, Mono
                 .should_throttle = is_throttled || cooling};
 }
 
+Advice capped_by_load(Advice advice, std::optional<double> load, std::optional<double> limit) {
+  if (load && limit && *load > *limit) {
+    advice.speed_multiplier = std::min(advice.speed_multiplier, multiplier_of(Level::throttled));
+  }
+  return advice;
+}
+
 }  // namespace levee::control

@@ -28,6 +28,11 @@ struct Throttle {
 [[nodiscard]] Advice step(Throttle& throttle, Level level, std::chrono::seconds cooldown,
                           MonoTime now);
 
+/// `advice` with the multiplier held down to half speed while `load` is above `limit` percent; both
+/// may be unknown, and then nothing changes (contract F-35).
+[[nodiscard]] Advice capped_by_load(Advice advice, std::optional<double> load,
+                                    std::optional<double> limit);
+
 /// The documented multiplier of a state (contract G2): 1.0, 0.8, 0.5, 0.0; 1.0 for unavailable.
 [[nodiscard]] double multiplier_of(Level level) noexcept;
 

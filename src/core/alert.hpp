@@ -16,11 +16,12 @@
 namespace levee {
 
 /// The alert types of contract G3; to_string gives the names used in JSON and metrics.
-enum class AlertType { cpu_memory, host_available };
+enum class AlertType { cpu_memory, host_available, gpu_memory, gpu_temperature, throttle_state };
 
 [[nodiscard]] std::string_view to_string(AlertType type) noexcept;
 
-/// The unit of an alert's value and threshold: "percent" or "GB".
+/// The unit of an alert's value and threshold: "percent", "GB", "celsius", or "multiplier" (the
+/// speed multiplier of contract G2).
 [[nodiscard]] std::string_view unit_of(AlertType type) noexcept;
 
 /// The process that brought most of the growth.
@@ -30,7 +31,8 @@ struct Culprit {
   std::string comm;
   std::string command;
   Bytes rss;
-  std::optional<double> growth_per_second;  ///< Bytes per second; absent when not measured yet.
+  std::optional<Bytes> gpu_memory;          ///< On the alert's device; absent for host alerts.
+  std::optional<double> growth_per_second;  ///< Bytes per second, of `gpu_memory` if that is there.
 };
 
 struct Alert {
@@ -41,7 +43,8 @@ struct Alert {
   double threshold = 0;  ///< The threshold crossed, in unit_of(type).
   std::string message;
   std::vector<std::string> recommendations;
-  std::optional<int> gpu_id;
+  std::optional<int> gpu_id;  ///< Index; absent for host alerts.
+  std::string gpu_uuid;       ///< Empty for host alerts.
   std::optional<Culprit> culprit;
   WallTime timestamp;  ///< When it fired first.
   std::optional<WallTime> resolved_at;
@@ -54,7 +57,11 @@ struct Alert {
 enum class EventKind {
   alert,         ///< An alert fired, grew more severe, or still lasts (`alert` is set).
   resolved,      ///< An alert ended (`alert` is set).
-  state_change,  ///< The host's Level changed.
+  state_change,  ///< The Level of the host or of a GPU changed.
+  overheat,      ///< A GPU is hotter than temp_critical.
+  xid,           ///< The NVIDIA driver reported an error.
+  gpu_lost,      ///< A GPU no longer answers or is no longer listed.
+  gpu_found,     ///< A GPU is there: new, or back.
   daemon_started,
   daemon_stopping,
   config_changed,

@@ -86,6 +86,12 @@ std::string_view to_string(AlertType type) noexcept {
       return "cpu_memory";
     case AlertType::host_available:
       return "host_available";
+    case AlertType::gpu_memory:
+      return "gpu_memory";
+    case AlertType::gpu_temperature:
+      return "gpu_temperature";
+    case AlertType::throttle_state:
+      return "throttle_state";
   }
   return "cpu_memory";
 }
@@ -93,9 +99,14 @@ std::string_view to_string(AlertType type) noexcept {
 std::string_view unit_of(AlertType type) noexcept {
   switch (type) {
     case AlertType::cpu_memory:
+    case AlertType::gpu_memory:
       return "percent";
     case AlertType::host_available:
       return "GB";
+    case AlertType::gpu_temperature:
+      return "celsius";
+    case AlertType::throttle_state:
+      return "multiplier";
   }
   return "percent";
 }
@@ -108,6 +119,14 @@ std::string_view to_string(EventKind kind) noexcept {
       return "resolved";
     case EventKind::state_change:
       return "state_change";
+    case EventKind::overheat:
+      return "overheat";
+    case EventKind::xid:
+      return "xid";
+    case EventKind::gpu_lost:
+      return "gpu_lost";
+    case EventKind::gpu_found:
+      return "gpu_found";
     case EventKind::daemon_started:
       return "daemon_started";
     case EventKind::daemon_stopping:

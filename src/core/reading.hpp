@@ -89,6 +89,9 @@ struct ProcessIdentity {
       command;         ///< Arguments joined by spaces, cut to 1024 bytes; comm in brackets if none.
   std::string cgroup;  ///< Path of its cgroup (v2 path, else the v1 memory controller's).
   std::string container;  ///< Container id found in the cgroup path, 64 hex digits; else empty.
+  std::string pod;        ///< Kubernetes pod uid found in the cgroup path; else empty.
+  std::string slurm_job;  ///< Slurm job id found in the cgroup path; else empty.
+  std::optional<pid_t> container_pid;  ///< The pid inside its own pid namespace, if that differs.
   std::optional<int> oom_score_adj;
 };
 

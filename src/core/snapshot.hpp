@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/gpu.hpp"
 #include "core/reading.hpp"
 #include "core/time.hpp"
 #include "levee/result.hpp"
@@ -15,7 +16,7 @@ namespace levee {
 
 /// A source that could not deliver this time, and why.
 struct SourceTrouble {
-  std::string source;  ///< "host", "processes", "cgroup", "pressure".
+  std::string source;  ///< "host", "processes", "cgroup", "pressure", "nvml", "amdgpu", "intel".
   Error error;
 };
 
@@ -25,6 +26,8 @@ struct Snapshot {
   std::string hostname;
   std::optional<Sampled<HostReading>> host;
   std::vector<ProcessReading> processes;  ///< Largest resident set first.
+  std::vector<GpuReading> gpus;           ///< By index; MIG instances after their device.
+  std::vector<GpuXid> xids;               ///< New at this tick.
   std::size_t processes_seen = 0;         ///< How many processes the machine has.
   bool brake_line_reached = false;        ///< The guard thread's word, at its last look.
   std::vector<SourceTrouble> troubles;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "actions/protect.hpp"
+#include "engine/attribution.hpp"
 #include "engine/clock.hpp"
 #include "levee/version.hpp"
 #include "policy/state.hpp"
@@ -20,6 +21,8 @@ constexpr std::size_t kInboxCapacity = 256;
 /// engine must not become the load.
 constexpr std::chrono::milliseconds kExtraTickGap{200};
 constexpr std::chrono::milliseconds kStopGrace{700};
+/// How long a tick waits for GPUs that usually answer at once.
+constexpr std::chrono::milliseconds kGpuPatience{20};
 
 std::string hostname() {
   std::array<char, 256> name{};
@@ -69,6 +72,8 @@ Daemon::Daemon(Options options, std::optional<StateDirLock> lock, std::string wh
       process_source_(options_.root,
                       {.top = static_cast<std::size_t>(options_.settings.config().process_top)},
                       std::make_shared<sources::UserNames>(options_.root)),
+      gpu_source_({.helper = options_.settings.config().gpu.enabled ? options_.gpu_helper
+                                                                    : std::vector<std::string>{}}),
       engine_(std::make_shared<const config::Settings>(options_.settings), hostname()),
       outlets_({.state_dir = state_lock_ ? std::optional{options_.state_dir} : std::nullopt,
                 .why_no_state_dir = std::move(why_no_state_dir),
@@ -107,6 +112,8 @@ void Daemon::stop() {
   if (server_thread_.joinable()) {
     server_thread_.join();
   }
+  speed_file_.reset();
+  gpu_source_.stop();
   outlets_.stop(kStopGrace);
 }
 
@@ -173,6 +180,10 @@ void Daemon::tick(sources::Thoroughness thoroughness) {
   if (tick.sample) {
     outlets_.remember(*tick.sample);
   }
+  for (const auto& [uuid, sample] : tick.gpu_samples) {
+    outlets_.remember(uuid, sample);
+  }
+  publish_speed(*tick.view);
   outlets_.flush_if_due(now.mono);
   if (guard_) {
     victims_ = prepare_victims(tick.view->snapshot->processes, victims_.get(), options_.root);
@@ -182,13 +193,35 @@ void Daemon::tick(sources::Thoroughness thoroughness) {
   self_.tick_time = read_clock().mono - now.mono;
 }
 
+void Daemon::publish_speed(const api::View& view) {
+  if (!view.settings->config().gpu.speed_file) {
+    speed_file_.reset();
+    return;
+  }
+  if (!speed_file_) {
+    speed_file_.emplace(actions::speed_path(options_.socket));
+  }
+  std::vector<actions::SpeedLine> lines{
+      {"host", view.advice.speed_multiplier, view.advice.level, ""}};
+  for (const api::GpuView& gpu : view.gpus) {
+    const GpuIdentity& who = *gpu.reading->identity;
+    lines.push_back(
+        {fmt::format("{}", who.index), gpu.advice.speed_multiplier, gpu.advice.level, who.uuid});
+  }
+  // A failure harms nobody who asks in another way; doctor shows whether the file is there.
+  static_cast<void>(speed_file_->write(lines));
+}
+
 Readings Daemon::read_sources(sources::Thoroughness thoroughness, Now now) {
   Readings readings;
+  gpu_source_.begin(now.mono);  // The helper reads the GPUs meanwhile.
   readings.host = host_source_.read(readings.troubles);
   readings.processes = process_source_.scan(thoroughness, now.mono);
   if (!guard_) {
     start_guard(readings.troubles);
   }
+  readings.gpus = gpu_source_.finish(now.mono, now.mono + kGpuPatience);
+  attribute(readings.gpus.gpus, process_source_, now.mono);
   return readings;
 }
 

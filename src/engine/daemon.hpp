@@ -8,7 +8,9 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "actions/speed_file.hpp"
 #include "api/api.hpp"
 #include "config/settings.hpp"
 #include "engine/engine.hpp"
@@ -17,6 +19,7 @@
 #include "engine/outlets.hpp"
 #include "engine/published.hpp"
 #include "engine/state_dir.hpp"
+#include "gpus/gpu_source.hpp"
 #include "server/server.hpp"
 #include "sources/host.hpp"
 #include "sources/processes.hpp"
@@ -32,6 +35,7 @@ class Daemon {
     std::filesystem::path state_dir;
     std::filesystem::path socket;
     sources::Root root;
+    std::vector<std::string> gpu_helper;  ///< What to start for GPUs; empty: none are watched.
     bool log_to_stderr = true;
     bool color = false;
   };
@@ -69,6 +73,8 @@ class Daemon {
   void announce(EventKind kind, std::string message);
   void adopt(std::shared_ptr<const config::Settings> settings);
 
+  /// Writes the speed multipliers to their file, if that is wanted.
+  void publish_speed(const api::View& view);
   [[nodiscard]] Readings read_sources(sources::Thoroughness thoroughness, Now now);
   /// Starts the guard, or says in `troubles` why it cannot look.
   void start_guard(std::vector<SourceTrouble>& troubles);
@@ -88,7 +94,9 @@ class Daemon {
   // Owned by the engine thread once start() was called.
   sources::HostSource host_source_;
   sources::ProcessSource process_source_;
+  gpus::GpuSource gpu_source_;
   std::optional<sources::PsiTrigger> pressure_trigger_;
+  std::optional<actions::SpeedFile> speed_file_;
   Engine engine_;
   Outlets outlets_;
   api::DaemonView self_;

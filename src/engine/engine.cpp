@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "api/json.hpp"
+#include "engine/state_events.hpp"
 #include "policy/culprit.hpp"
 #include "policy/state.hpp"
 
@@ -20,44 +21,33 @@ std::size_t capacity_for(const config::Config& config) {
   return static_cast<std::size_t>(2 * (config.history_seconds / config.monitoring_interval) + 1);
 }
 
-bool is_throttling(Level level) { return level == Level::throttled || level == Level::critical; }
-
-/// The host's state changed: which of the documented events that is (contract G2). `known` is the
-/// last state before `after` that was no mere absence of readings: a reading that is lost resumes
-/// nobody, and one that comes back resumes who was throttled before.
-Event state_event(Level before, Level known, Level after, Now now) {
-  std::string_view name = "state_change";
-  if (after == Level::critical) {
-    name = "critical";
-  } else if (after == Level::throttled) {
-    name = "throttle";
-  } else if (after != Level::unavailable && is_throttling(known)) {
-    name = "resume";
+void add_pressed_gpu(history::HostSample& sample, const std::vector<api::GpuView>& gpus) {
+  if (const auto pressed = most_pressed(gpus)) {
+    const GpuReading& gpu = *gpus[*pressed].reading;
+    sample.gpu_memory_percent = gpu.memory->percent();
+    sample.gpu_utilization = gpu.utilization_percent;
   }
-  return Event{
-      .id = 0,
-      .at = now.wall,
-      .kind = EventKind::state_change,
-      .severity = {},
-      .message = fmt::format("Host memory is {} (was {})", to_string(after), to_string(before)),
-      .alert = {},
-      .details = {{"event", std::string(name)},
-                  {"from", std::string(to_string(before))},
-                  {"to", std::string(to_string(after))}}};
+}
+
+/// The worst state of the machine; a GPU that is not judged does not count.
+Level worst_level(Level host, const std::vector<api::GpuView>& gpus) {
+  Level worst = host;
+  for (const api::GpuView& gpu : gpus) {
+    if (host != Level::unavailable && gpu.levels.device != Level::unavailable) {
+      worst = std::max(worst, gpu.levels.device);
+    }
+  }
+  return worst;
 }
 
 /// Said once on a small machine, whose lines are not the configured ones (contract F-31).
 Event cap_event(Bytes total, const policy::HostLines& lines, Now now) {
-  return Event{.id = 0,
-               .at = now.wall,
-               .kind = EventKind::config_changed,
-               .severity = {},
-               .message = fmt::format("This machine has {}: available memory warns below {} and is "
-                                      "an emergency below {}",
-                                      format_bytes(total), format_bytes(lines.warning),
-                                      format_bytes(lines.emergency)),
-               .alert = {},
-               .details = {}};
+  return plain_event(
+      EventKind::config_changed,
+      fmt::format("This machine has {}: available memory warns below {} and is "
+                  "an emergency below {}",
+                  format_bytes(total), format_bytes(lines.warning), format_bytes(lines.emergency)),
+      now);
 }
 
 }  // namespace
@@ -72,45 +62,57 @@ Tick Engine::tick(Readings readings, const api::GuardView& guard, const api::Dae
   const config::Config& config = settings_->config();
   Tick tick;
 
-  // The machine as it is, and as it was.
+  // The machine as it is.
   const auto snapshot = fold(std::move(readings), guard, now);
   const HostReading* host = policy::fresh_host(*snapshot, config.thresholds);
-  if (host != nullptr && snapshot->host->read_at == now.mono) {
-    tick.sample = history::host_sample(*host, now);
-    history_.append(*tick.sample);
-  }
 
   // What it means.
-  const auto percent = host ? std::optional{host->used_percent()} : std::nullopt;
-  const Level before =
-      std::exchange(level_, policy::memory_level(percent, level_, config.thresholds));
+  const Level before = std::exchange(
+      level_, policy::memory_level(host ? std::optional{host->used_percent()} : std::nullopt,
+                                   level_, config.thresholds));
   const control::Advice advice =
       control::step(throttle_, level_, config.throttle_cooldown, now.mono);
+  GpuTracks::Step gpus = gpu_tracks_.step(*snapshot, config);
   const auto culprit = policy::find_culprit(snapshot->processes);
 
   // What is to be told.
   std::vector<Event> events = source_changes(*snapshot);
-  if (level_ != before && sequence_ > 1) {
-    events.push_back(state_event(before, known_level_, level_, now));
+  std::ranges::move(host_changes(before, host, now), std::back_inserter(events));
+  std::ranges::move(gpus.events, std::back_inserter(events));
+  std::ranges::move(
+      policy::update_alerts(alerts_, *snapshot, gpus.levels, config.thresholds, culprit),
+      std::back_inserter(events));
+  for (Event& event : events) {
+    tick.events.push_back(record(std::move(event)));
+  }
+
+  // What is remembered and shown.
+  if (host != nullptr && snapshot->host->read_at == now.mono) {
+    tick.sample = history::host_sample(*host, now);
+    add_pressed_gpu(*tick.sample, gpus.views);
+    history_.append(*tick.sample);
+  }
+  tick.gpu_samples = gpu_tracks_.samples();
+  tick.view = make_view(snapshot, advice, std::move(gpus.views), guard, daemon);
+  return tick;
+}
+
+std::vector<Event> Engine::host_changes(Level before, const HostReading* host, Now now) {
+  std::vector<Event> events;
+  if (level_ != before && (sequence_ > 1 || is_throttling(level_))) {
+    events.push_back(state_event("Host memory", before, known_level_, level_, now));
   }
   if (level_ != Level::unavailable) {
     known_level_ = level_;
   }
   if (host != nullptr && !told_cap_) {
-    const policy::HostLines lines = policy::host_lines(host->total, config.thresholds);
+    const policy::HostLines lines = policy::host_lines(host->total, settings_->config().thresholds);
     if (lines.capped) {
       told_cap_ = true;
       events.push_back(cap_event(host->total, lines, now));
     }
   }
-  std::ranges::move(policy::update_alerts(alerts_, *snapshot, config.thresholds, culprit),
-                    std::back_inserter(events));
-  for (Event& event : events) {
-    tick.events.push_back(record(std::move(event)));
-  }
-
-  tick.view = make_view(snapshot, advice, guard, daemon);
-  return tick;
+  return events;
 }
 
 std::shared_ptr<const Snapshot> Engine::fold(Readings readings, const api::GuardView& guard,
@@ -121,6 +123,7 @@ std::shared_ptr<const Snapshot> Engine::fold(Readings readings, const api::Guard
   snapshot->hostname = hostname_;
   snapshot->brake_line_reached = guard.at_line;
   snapshot->troubles = std::move(readings.troubles);
+  std::ranges::move(readings.gpus.troubles, std::back_inserter(snapshot->troubles));
   if (readings.host) {
     last_host_ = Sampled<HostReading>{std::move(*readings.host), now.mono};
   } else {
@@ -133,11 +136,15 @@ std::shared_ptr<const Snapshot> Engine::fold(Readings readings, const api::Guard
   } else {
     snapshot->troubles.push_back({"processes", readings.processes.error()});
   }
+  snapshot->gpus = std::move(readings.gpus.gpus);
+  snapshot->xids = std::move(readings.gpus.xids);
+  gpu_tracks_.complete(snapshot->gpus, snapshot->host);
   return snapshot;
 }
 
 std::shared_ptr<const api::View> Engine::make_view(std::shared_ptr<const Snapshot> snapshot,
                                                    const control::Advice& advice,
+                                                   std::vector<api::GpuView> gpus,
                                                    const api::GuardView& guard,
                                                    const api::DaemonView& daemon) const {
   const policy::Thresholds& thresholds = settings_->config().thresholds;
@@ -147,7 +154,7 @@ std::shared_ptr<const api::View> Engine::make_view(std::shared_ptr<const Snapsho
   auto view = std::make_shared<api::View>();
   view->level = advice.level;
   view->advice = advice;
-  view->health = policy::health(advice.level, *recent, snapshot->at.mono);
+  view->health = policy::health(worst_level(advice.level, gpus), *recent, snapshot->at.mono);
   view->pressure =
       host != nullptr && host->used_percent() > 100 * thresholds.memory_pressure_threshold;
   view->lines = policy::host_lines(host ? host->total : Bytes{}, thresholds);
@@ -158,6 +165,8 @@ std::shared_ptr<const api::View> Engine::make_view(std::shared_ptr<const Snapsho
   view->events = events_;
   view->alert_counts = std::make_shared<const api::AlertCounts>(alert_counts_);
   view->settings = settings_;
+  view->pressed_gpu = most_pressed(gpus);
+  view->gpus = std::move(gpus);
   view->guard = guard;
   view->daemon = daemon;
   view->snapshot = std::move(snapshot);
@@ -168,13 +177,7 @@ std::vector<Event> Engine::source_changes(const Snapshot& snapshot) {
   std::vector<std::string> lost;
   std::vector<Event> events;
   const auto tell = [&](EventKind kind, std::string message) {
-    events.push_back(Event{.id = 0,
-                           .at = snapshot.at.wall,
-                           .kind = kind,
-                           .severity = {},
-                           .message = std::move(message),
-                           .alert = {},
-                           .details = {}});
+    events.push_back(plain_event(kind, std::move(message), snapshot.at));
   };
   for (const SourceTrouble& trouble : snapshot.troubles) {
     if (std::ranges::count(lost, trouble.source)) {
@@ -199,16 +202,11 @@ Told Engine::apply(std::shared_ptr<const config::Settings> settings, Now now) {
   const auto changed = config::changed_keys(settings_->config(), settings->config());
   settings_ = std::move(settings);
   history_.resize(settings_->config().history_seconds, capacity_for(settings_->config()));
-  return record(
-      Event{.id = 0,
-            .at = now.wall,
-            .kind = EventKind::config_changed,
-            .severity = {},
-            .message = changed.empty()
-                           ? std::string("Configuration read again; nothing changed")
-                           : fmt::format("Configuration changed: {}", fmt::join(changed, ", ")),
-            .alert = {},
-            .details = {}});
+  return record(plain_event(
+      EventKind::config_changed,
+      changed.empty() ? std::string("Configuration read again; nothing changed")
+                      : fmt::format("Configuration changed: {}", fmt::join(changed, ", ")),
+      now));
 }
 
 Told Engine::record(Event event) {

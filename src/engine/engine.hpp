@@ -13,6 +13,8 @@
 #include "config/settings.hpp"
 #include "control/throttle.hpp"
 #include "core/snapshot.hpp"
+#include "engine/gpu_tracks.hpp"
+#include "gpus/gpu_source.hpp"
 #include "history/host_sample.hpp"
 #include "history/window.hpp"
 #include "policy/alerts.hpp"
@@ -25,6 +27,7 @@ namespace levee::engine {
 struct Readings {
   Result<HostReading> host = fail(ErrorCode::unavailable, "not read");
   Result<sources::ProcessScan> processes = fail(ErrorCode::unavailable, "not read");
+  gpus::GpuScan gpus;
   std::vector<SourceTrouble> troubles;
 };
 
@@ -36,6 +39,7 @@ struct Tick {
   std::vector<Told> events;
   std::shared_ptr<const api::View> view;
   std::optional<history::HostSample> sample;  ///< What history remembers of it; for the store.
+  std::vector<std::pair<std::string, history::GpuSample>> gpu_samples;  ///< By UUID; likewise.
 };
 
 class Engine {
@@ -59,9 +63,12 @@ class Engine {
  private:
   [[nodiscard]] std::shared_ptr<const Snapshot> fold(Readings readings, const api::GuardView& guard,
                                                      Now now);
+  /// What changed for the host since the tick `before`.
+  [[nodiscard]] std::vector<Event> host_changes(Level before, const HostReading* host, Now now);
   [[nodiscard]] std::vector<Event> source_changes(const Snapshot& snapshot);
   [[nodiscard]] std::shared_ptr<const api::View> make_view(std::shared_ptr<const Snapshot> snapshot,
                                                            const control::Advice& advice,
+                                                           std::vector<api::GpuView> gpus,
                                                            const api::GuardView& guard,
                                                            const api::DaemonView& daemon) const;
 
@@ -72,6 +79,7 @@ class Engine {
 
   std::optional<Sampled<HostReading>> last_host_;
   history::Window<history::HostSample> history_;
+  GpuTracks gpu_tracks_;
   policy::AlertBook alerts_;
   Level level_ = Level::unavailable;
   Level known_level_ = Level::unavailable;  ///< The last one that came from a reading.

@@ -6,16 +6,25 @@
 #include <thread>
 #include <utility>
 
+#include "engine/attribution.hpp"
 #include "engine/clock.hpp"
 #include "engine/engine.hpp"
+#include "gpus/gpu_source.hpp"
 #include "sources/host.hpp"
 #include "sources/processes.hpp"
 #include "sources/self.hpp"
 
 namespace levee::engine {
+namespace {
+
+/// A driver that was not in use takes up to seconds to come up.
+constexpr std::chrono::seconds kGpuPatience{2};
+
+}  // namespace
 
 std::shared_ptr<const api::View> look_once(std::shared_ptr<const config::Settings> settings,
-                                           const sources::Root& root) {
+                                           const sources::Root& root,
+                                           const std::vector<std::string>& gpu_helper) {
   std::array<char, 256> hostname{"localhost"};
   ::gethostname(hostname.data(), hostname.size() - 1);
   sources::HostSource host(root);
@@ -23,6 +32,9 @@ std::shared_ptr<const api::View> look_once(std::shared_ptr<const config::Setting
       root, {.top = static_cast<std::size_t>(settings->config().process_top)},
       std::make_shared<sources::UserNames>(root));
 
+  gpus::GpuSource gpus(
+      {.helper = settings->config().gpu.enabled ? gpu_helper : std::vector<std::string>{}});
+  gpus.begin(read_clock().mono);
   std::vector<SourceTrouble> first_troubles;
   static_cast<void>(host.read(first_troubles));
   std::this_thread::sleep_for(std::chrono::milliseconds{100});
@@ -31,6 +43,8 @@ std::shared_ptr<const api::View> look_once(std::shared_ptr<const config::Setting
   Readings readings;
   readings.host = host.read(readings.troubles);
   readings.processes = processes.scan(sources::Thoroughness::thorough, now.mono);
+  readings.gpus = gpus.finish_all(now.mono, now.mono + kGpuPatience);
+  attribute(readings.gpus.gpus, processes, now.mono);
   api::DaemonView self;
   self.self = sources::read_self();
   self.started = now.wall;

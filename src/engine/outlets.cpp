@@ -103,6 +103,12 @@ void Outlets::remember(const history::HostSample& sample) {
   }
 }
 
+void Outlets::remember(std::string_view gpu_uuid, const history::GpuSample& sample) {
+  for (history::Point& point : history::points_of(gpu_uuid, sample)) {
+    batch_.points.push_back(std::move(point));
+  }
+}
+
 void Outlets::flush_if_due(MonoTime now) {
   if (!batch_since_) {
     batch_since_ = now;

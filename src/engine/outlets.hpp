@@ -37,6 +37,7 @@ class Outlets {
 
   /// Adds `sample` to the next batch for the store.
   void remember(const history::HostSample& sample);
+  void remember(std::string_view gpu_uuid, const history::GpuSample& sample);
 
   /// Hands the batch to the store if it is due: after ten seconds, or at once when an event waits.
   void flush_if_due(MonoTime now);

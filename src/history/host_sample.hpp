@@ -17,6 +17,8 @@ struct HostSample {
   std::optional<Bytes> swap_used;
   std::optional<double> cpu_percent;
   std::optional<double> pressure_some_avg10;  ///< Percent of time stalled for memory.
+  std::optional<double> gpu_memory_percent;   ///< Of the GPU with the fullest memory.
+  std::optional<double> gpu_utilization;      ///< Of the same GPU, percent.
 
   [[nodiscard]] double memory_percent() const noexcept {
     return percent_of(total - available, total);
@@ -31,6 +33,8 @@ struct HostAverage {
   std::size_t samples = 0;
   std::optional<double> cpu_percent;
   std::optional<double> memory_percent;
+  std::optional<double> gpu_memory_percent;
+  std::optional<double> gpu_utilization;
 };
 
 [[nodiscard]] HostAverage average(std::span<const HostSample> samples);

@@ -7,6 +7,31 @@
 #include <utility>
 
 namespace levee::history {
+namespace {
+
+/// The points of one sample, under a common beginning of their names.
+class Points {
+ public:
+  Points(std::string prefix, WallTime at) : prefix_(std::move(prefix)), at_(at) {}
+
+  void add(std::string_view name, std::optional<double> value) {
+    if (value) {
+      points_.push_back({prefix_ + std::string(name), at_, *value});
+    }
+  }
+  [[nodiscard]] std::vector<Point> take() { return std::move(points_); }
+
+ private:
+  std::string prefix_;
+  WallTime at_;
+  std::vector<Point> points_;
+};
+
+std::optional<double> count_of(std::optional<Bytes> value) {
+  return value ? std::optional{static_cast<double>(value->count)} : std::nullopt;
+}
+
+}  // namespace
 
 std::vector<Bucket> roll_up(std::span<const Point> points, std::chrono::seconds width) {
   std::map<std::pair<std::string_view, WallTime>, Bucket> buckets;
@@ -33,21 +58,27 @@ std::vector<Bucket> roll_up(std::span<const Point> points, std::chrono::seconds 
 }
 
 std::vector<Point> points_of(const HostSample& sample) {
-  std::vector<Point> points;
-  const auto add = [&](std::string_view series, std::optional<double> value) {
-    if (value) {
-      points.push_back({std::string(series), sample.at.wall, *value});
-    }
-  };
-  const auto bytes = [](std::optional<Bytes> value) {
-    return value ? std::optional{static_cast<double>(value->count)} : std::nullopt;
-  };
-  add("host/memory_total_bytes", bytes(sample.total));
-  add("host/memory_available_bytes", bytes(sample.available));
-  add("host/swap_used_bytes", bytes(sample.swap_used));
-  add("host/cpu_percent", sample.cpu_percent);
-  add("host/memory_pressure_percent", sample.pressure_some_avg10);
-  return points;
+  Points points("host/", sample.at.wall);
+  points.add("memory_total_bytes", count_of(sample.total));
+  points.add("memory_available_bytes", count_of(sample.available));
+  points.add("swap_used_bytes", count_of(sample.swap_used));
+  points.add("cpu_percent", sample.cpu_percent);
+  points.add("memory_pressure_percent", sample.pressure_some_avg10);
+  points.add("gpu_memory_percent", sample.gpu_memory_percent);
+  points.add("gpu_utilization_percent", sample.gpu_utilization);
+  return points.take();
+}
+
+std::vector<Point> points_of(std::string_view uuid, const GpuSample& sample) {
+  Points points("gpu/" + std::string(uuid) + "/", sample.at.wall);
+  if (sample.memory) {
+    points.add("memory_used_bytes", count_of(sample.memory->used));
+    points.add("memory_percent", sample.memory->percent());
+  }
+  points.add("utilization_percent", sample.utilization_percent);
+  points.add("temperature_celsius", sample.temperature_celsius);
+  points.add("power_watts", sample.power_watts);
+  return points.take();
 }
 
 std::chrono::seconds resolution_for(std::chrono::seconds window,

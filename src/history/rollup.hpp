@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/time.hpp"
+#include "history/gpu_sample.hpp"
 #include "history/host_sample.hpp"
 
 namespace levee::history {
@@ -44,8 +46,13 @@ struct Bucket {
                                           std::chrono::seconds width);
 
 /// The series of one host sample: host/memory_total_bytes, host/memory_available_bytes,
-/// host/swap_used_bytes, host/cpu_percent, host/memory_pressure_percent (those that are known).
+/// host/swap_used_bytes, host/cpu_percent, host/memory_pressure_percent, host/gpu_memory_percent,
+/// host/gpu_utilization_percent (those that are known).
 [[nodiscard]] std::vector<Point> points_of(const HostSample& sample);
+
+/// The series of one GPU: gpu/<uuid>/memory_used_bytes, …/memory_percent, …/utilization_percent,
+/// …/temperature_celsius, …/power_watts (those that are known).
+[[nodiscard]] std::vector<Point> points_of(std::string_view uuid, const GpuSample& sample);
 
 /// The finest resolution that still covers `window`, given how long each is kept.
 [[nodiscard]] std::chrono::seconds resolution_for(

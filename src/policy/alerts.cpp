@@ -1,103 +1,30 @@
 #include "policy/alerts.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
-#include <array>
 #include <string>
+#include <tuple>
 #include <utility>
 
-#include "policy/state.hpp"
+#include "policy/alert_rules.hpp"
 
 namespace levee::policy {
 namespace {
 
-/// How one alert type stands at this instant: nothing crossed, or the worst threshold crossed.
-struct Crossing {
-  Severity severity;
-  double value;
-  double threshold;
-  std::string message;
-};
-
-struct Judgement {
-  bool known = false;  ///< False: the reading is missing or stale; nothing may change.
-  std::optional<Crossing> crossing;
-};
-
-/// `cpu_memory`: percent of host memory used; strictly greater fires.
-Judgement judge_cpu_memory(const Snapshot& snapshot, const Thresholds& t) {
-  const HostReading* host = fresh_host(snapshot, t);
-  if (host == nullptr) {
-    return {};
-  }
-  const double percent = host->used_percent();
-  if (percent > t.cpu_memory_critical) {
-    return {true, Crossing{Severity::critical, percent, t.cpu_memory_critical,
-                           "Critical CPU memory usage"}};
-  }
-  if (percent > t.cpu_memory_warning) {
-    return {true,
-            Crossing{Severity::warning, percent, t.cpu_memory_warning, "High CPU memory usage"}};
-  }
-  return {true, std::nullopt};
-}
-
-/// `host_available`: GB that may still be allocated; strictly less fires. The guard, which looks
-/// more often and ahead, counts too: at its word the line is reached, even between two readings.
-Judgement judge_host_available(const Snapshot& snapshot, const Thresholds& t) {
-  const HostReading* host = fresh_host(snapshot, t);
-  if (host == nullptr) {
-    return {};
-  }
-  const HostLines lines = host_lines(host->total, t);
-  const double available = to_gb(host->available);
-  const bool is_below = host->available < lines.emergency;
-  if (is_below || snapshot.brake_line_reached) {
-    return {true,
-            Crossing{Severity::emergency, available, to_gb(lines.emergency),
-                     is_below ? "Available memory is below the emergency line"
-                              : "Available memory just touched the emergency line, or soon will"}};
-  }
-  if (host->available < lines.warning) {
-    return {true, Crossing{Severity::warning, available, to_gb(lines.warning),
-                           "Available memory is low"}};
-  }
-  return {true, std::nullopt};
-}
-
-struct Rule {
-  AlertType type;
-  Judgement (*judge)(const Snapshot&, const Thresholds&);
-};
-
-constexpr std::array kRules{Rule{AlertType::cpu_memory, judge_cpu_memory},
-                            Rule{AlertType::host_available, judge_host_available}};
-
-std::vector<std::string> recommendations(Severity severity, const std::optional<Culprit>& culprit) {
-  std::vector<std::string> advice;
-  if (culprit) {
-    const char* what = culprit->growth_per_second ? "grows" : "is the largest process";
-    advice.push_back(fmt::format("Look at process {} ({}, user {}): it {}", culprit->id.pid,
-                                 culprit->comm, culprit->user, what));
-  }
-  advice.emplace_back("Reduce batch sizes, data-loader workers or model caches of running jobs");
-  if (severity >= Severity::critical) {
-    advice.emplace_back("Stop or restart a job before the kernel kills one");
-  }
-  return advice;
-}
-
 /// The value is beyond a threshold: fires, escalates, repeats, or stays silent.
-std::optional<Event> cross(AlertBook& book, AlertBook::Entry& entry, AlertType type,
-                           const Crossing& crossing, const Thresholds& thresholds,
-                           const std::optional<Culprit>& culprit, Now now) {
+std::optional<Event> cross(AlertBook& book, AlertBook::Entry& entry, const Judgement& judgement,
+                           const Thresholds& thresholds, const std::optional<Culprit>& culprit,
+                           Now now) {
+  const Crossing& crossing = *judgement.crossing;
   if (!entry.active) {
     const bool reopened = entry.alert.id != 0 && now.mono - entry.alert.last_active < kReopenWithin;
     if (!reopened) {
       entry = AlertBook::Entry{};
       entry.alert.id = book.next_id++;
-      entry.alert.type = type;
+      entry.alert.type = judgement.type;
+      if (judgement.gpu != nullptr) {
+        entry.alert.gpu_id = judgement.gpu->identity->index;
+        entry.alert.gpu_uuid = judgement.gpu->identity->uuid;
+      }
       entry.alert.timestamp = now.wall;
     }
     entry.active = true;
@@ -121,7 +48,7 @@ std::optional<Event> cross(AlertBook& book, AlertBook::Entry& entry, AlertType t
   entry.announced_at = now.mono;
   entry.announced_severity = crossing.severity;
   entry.alert.culprit = culprit;
-  entry.alert.recommendations = recommendations(crossing.severity, culprit);
+  entry.alert.recommendations = recommendations(judgement, culprit);
   if (!entry.worst || crossing.severity >= entry.worst->severity) {
     entry.worst = entry.alert;
   }
@@ -173,18 +100,23 @@ void remember(AlertBook& book, const Alert& alert) {
 }  // namespace
 
 std::vector<Event> update_alerts(AlertBook& book, const Snapshot& snapshot,
+                                 std::span<const GpuLevels> gpu_levels,
                                  const Thresholds& thresholds,
-                                 const std::optional<Culprit>& culprit) {
+                                 const std::optional<Culprit>& host_culprit) {
   std::vector<Event> events;
-  for (const Rule& rule : kRules) {
-    const Judgement judgement = rule.judge(snapshot, thresholds);
-    AlertBook::Entry& entry = book.entries[rule.type];
-    if (!judgement.known || (!judgement.crossing && !entry.active)) {
+  for (const Judgement& judgement : judge(snapshot, gpu_levels, thresholds)) {
+    const GpuReading* gpu = judgement.gpu;
+    const std::pair key{judgement.type, gpu != nullptr ? gpu->identity->uuid : std::string()};
+    const auto known = book.entries.find(key);
+    const bool is_active = known != book.entries.end() && known->second.active;
+    if (!judgement.known || (!judgement.crossing && !is_active)) {
       continue;
     }
-    auto event = judgement.crossing ? cross(book, entry, rule.type, *judgement.crossing, thresholds,
-                                            culprit, snapshot.at)
-                                    : end(entry, snapshot.at);
+    AlertBook::Entry& entry = known != book.entries.end() ? known->second : book.entries[key];
+    auto event = judgement.crossing
+                     ? cross(book, entry, judgement, thresholds,
+                             gpu != nullptr ? find_gpu_culprit(*gpu) : host_culprit, snapshot.at)
+                     : end(entry, snapshot.at);
     remember(book, entry.alert);
     if (event) {
       events.push_back(std::move(*event));
@@ -195,13 +127,14 @@ std::vector<Event> update_alerts(AlertBook& book, const Snapshot& snapshot,
 
 std::vector<Alert> active_alerts(const AlertBook& book) {
   std::vector<Alert> alerts;
-  for (const auto& [type, entry] : book.entries) {
+  for (const auto& [key, entry] : book.entries) {
     if (entry.active) {
       alerts.push_back(entry.alert);
     }
   }
   std::ranges::sort(alerts, [](const Alert& a, const Alert& b) {
-    return a.severity != b.severity ? a.severity > b.severity : a.type < b.type;
+    return std::tie(b.severity, a.type, a.gpu_id, a.id) <
+           std::tie(a.severity, b.type, b.gpu_id, b.id);
   });
   return alerts;
 }

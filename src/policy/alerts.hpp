@@ -15,10 +15,14 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "core/alert.hpp"
 #include "core/snapshot.hpp"
+#include "policy/gpu.hpp"
 #include "policy/thresholds.hpp"
 
 namespace levee::policy {
@@ -36,16 +40,19 @@ struct AlertBook {
     std::optional<MonoTime> announced_at;  ///< When the last event of this alert went out.
     Severity announced_severity{};         ///< And how severe it was then.
   };
-  std::map<AlertType, Entry> entries;
+  /// By type and device (UUID; empty: the host).
+  std::map<std::pair<AlertType, std::string>, Entry> entries;
   std::deque<Alert> recent;  ///< Ended and active alerts, newest first, at most kRecentAlerts.
   std::uint64_t next_id = 1;
 };
 
-/// Judges `snapshot`: the events to send now; `book` is brought up to date. `culprit` is named in
-/// alerts that fire or repeat.
+/// Judges `snapshot`: the events to send now; `book` is brought up to date. `gpu_levels` belongs to
+/// the snapshot's GPUs. `host_culprit` is named in host alerts that fire or repeat; in those of a
+/// GPU it is the device's own culprit.
 [[nodiscard]] std::vector<Event> update_alerts(AlertBook& book, const Snapshot& snapshot,
+                                               std::span<const GpuLevels> gpu_levels,
                                                const Thresholds& thresholds,
-                                               const std::optional<Culprit>& culprit);
+                                               const std::optional<Culprit>& host_culprit);
 
 /// The alerts that are active now, most severe first.
 [[nodiscard]] std::vector<Alert> active_alerts(const AlertBook& book);

@@ -32,6 +32,7 @@ std::optional<Culprit> find_culprit(std::span<const ProcessReading> processes) {
                  .comm = who.comm,
                  .command = who.command,
                  .rss = chosen->rss,
+                 .gpu_memory = {},
                  .growth_per_second = is_growing ? chosen->growth_per_second : std::nullopt};
 }
 

@@ -8,6 +8,8 @@
 namespace levee::policy {
 namespace {
 
+constexpr double kHottest = 150;  ///< No silicon works above.
+
 /// Machines below this get their absolute lines capped (F-31).
 constexpr Bytes kSmallMachine = gib(16);
 
@@ -20,6 +22,26 @@ Result<void> ordered(std::string_view low_key, double low, std::string_view high
               fmt::format("{} = {:g}{} must be below {} = {:g}{}", low_key, low, unit, high_key,
                           high, unit),
               fmt::format("lower {} or raise {}", low_key, high_key));
+}
+
+Result<void> not_above(std::string_view low_key, double low, std::string_view high_key, double high,
+                       std::string_view unit) {
+  if (low <= high) {
+    return {};
+  }
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("{} = {:g}{} must not be above {} = {:g}{}", low_key, low, unit, high_key,
+                          high, unit),
+              fmt::format("lower {} or raise {}", low_key, high_key));
+}
+
+Result<void> temperature(std::string_view key, double value) {
+  if (value > 0 && value <= kHottest) {
+    return {};
+  }
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("{} = {:g} is no temperature of a GPU", key, value),
+              fmt::format("give degrees Celsius above 0, at most {:g}", kHottest));
 }
 
 Result<void> percentage(std::string_view key, double value) {
@@ -43,6 +65,20 @@ Result<void> validate(const Thresholds& t) {
       ordered("memory_normal", t.memory_normal, "memory_critical", t.memory_critical, " %"),
       ordered("cpu_memory_warning", t.cpu_memory_warning, "cpu_memory_critical",
               t.cpu_memory_critical, " %"),
+      percentage("gpu_memory_warning", t.gpu_memory_warning),
+      percentage("gpu_memory_critical", t.gpu_memory_critical),
+      percentage("gpu_memory_emergency", t.gpu_memory_emergency),
+      ordered("gpu_memory_warning", t.gpu_memory_warning, "gpu_memory_critical",
+              t.gpu_memory_critical, " %"),
+      ordered("gpu_memory_critical", t.gpu_memory_critical, "gpu_memory_emergency",
+              t.gpu_memory_emergency, " %"),
+      temperature("temp_optimal", t.temp_optimal),
+      temperature("temp_critical", t.temp_critical),
+      ordered("temp_optimal", t.temp_optimal, "temp_normal", t.temp_normal, " °C"),
+      ordered("temp_normal", t.temp_normal, "temp_throttle", t.temp_throttle, " °C"),
+      not_above("temp_throttle", t.temp_throttle, "temp_critical", t.temp_critical, " °C"),
+      not_above("gpu_temperature_warning", t.gpu_temperature_warning, "temp_critical",
+                t.temp_critical, " °C"),
       ordered("host_available_emergency", to_gb(t.host_available_emergency),
               "host_available_warning", to_gb(t.host_available_warning), " GB")};
   for (const Result<void>& check : each) {

@@ -72,8 +72,8 @@ Result<Json> ask_daemon(const Connection& connection, std::string_view target) {
 }
 
 Result<Json> look(const config::Settings& settings, std::string_view target) {
-  api::Api api(ports_around(
-      engine::look_once(std::make_shared<const config::Settings>(settings), sources::Root{})));
+  api::Api api(ports_around(engine::look_once(std::make_shared<const config::Settings>(settings),
+                                              sources::Root{}, gpu_helper())));
   api::Request request;
   request.method = "GET";
   request.target = target;
