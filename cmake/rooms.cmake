@@ -8,14 +8,20 @@ set_property(GLOBAL PROPERTY LEVEE_ROOMS "")
 
 function(levee_room name)
   cmake_parse_arguments(ROOM "MIDDLE" "" "SOURCES;USES;LIBRARIES" ${ARGN})
-  add_library(levee_${name} STATIC ${ROOM_SOURCES})
+  if(ROOM_SOURCES)
+    set(scope PUBLIC)
+    add_library(levee_${name} STATIC ${ROOM_SOURCES})
+  else()  # headers only
+    set(scope INTERFACE)
+    add_library(levee_${name} INTERFACE)
+  endif()
   add_library(levee::${name} ALIAS levee_${name})
-  target_include_directories(levee_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src
-                                                  ${PROJECT_SOURCE_DIR}/include)
+  target_include_directories(levee_${name} ${scope} ${PROJECT_SOURCE_DIR}/src
+                                                    ${PROJECT_SOURCE_DIR}/include)
   foreach(used IN LISTS ROOM_USES)
-    target_link_libraries(levee_${name} PUBLIC levee_${used})
+    target_link_libraries(levee_${name} ${scope} levee_${used})
   endforeach()
-  target_link_libraries(levee_${name} PUBLIC ${ROOM_LIBRARIES})
+  target_link_libraries(levee_${name} ${scope} ${ROOM_LIBRARIES})
 
   set(allowed ${name} ${ROOM_USES})
   foreach(used IN LISTS ROOM_USES)

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -25,8 +26,13 @@ class Device {
   /// The device, then its MIG instances. Never empty: a device that fails says so in `condition`.
   /// Each device is read by one thread at a time; different devices by different threads.
   [[nodiscard]] virtual std::vector<GpuReading> read(Now now) = 0;
+
+  /// Reads what takes long and is not urgent, for later readings to hand out. Called by the same
+  /// thread when an answer is on its way.
+  virtual void catch_up(Now now) { (void)now; }
 };
 
+/// devices() and watch() are called by two threads at the same time.
 class Driver {
  public:
   Driver() = default;
@@ -35,8 +41,12 @@ class Driver {
   virtual ~Driver() = default;
 
   /// The devices that are there now, in PCI bus order. Called again now and then (hot-plug); a
-  /// device that is listed again with the same UUID is the same one.
+  /// device that is listed again with the same UUID is the same one. An error means that the
+  /// driver must be loaded anew: the helper ends for it.
   [[nodiscard]] virtual Result<std::vector<std::unique_ptr<Device>>> devices() = 0;
+
+  /// What the last devices() had to leave out, for people. Called by the same thread.
+  [[nodiscard]] virtual std::optional<Error> complaint() const { return std::nullopt; }
 
   /// Waits for error reports of the devices and hands them to `tell` until `stop` is requested;
   /// returns at once where the driver has none.

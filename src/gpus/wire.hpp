@@ -2,12 +2,17 @@
 // Pure; thread-safe.
 //
 //   daemon → helper   {"ask":7}                    read every device; 7 numbers the question
-//   helper → daemon   {"devices":["GPU-…", …]}     what is there now, in order
+//   helper → daemon   {"devices":[{…}, …]}         what is there now; after the troubles, if any
 //                     {"answer":7,"readings":[…]}  one device and its MIG instances
 //                     {"xid":{…}}                  an error report
 //                     {"trouble":{…}}              a driver that cannot be used, and why
+//
+// Instants of the monotonic clock are nanoseconds of CLOCK_MONOTONIC, which both processes share.
+// What is attributed later (GpuProcess::identity and what follows it) does not travel.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,21 +25,33 @@
 
 namespace levee::gpus::wire {
 
+/// Bounds of a message. encode() leaves out what is beyond them, decode() refuses it.
+inline constexpr std::size_t kLongestLine = std::size_t{4} * 1024 * 1024;
+inline constexpr std::size_t kLongestText = 1024;
+inline constexpr std::size_t kMostDevices = 256;
+inline constexpr std::size_t kMostReadings =
+    64;  ///< Of one device; A100 and H100 have 7 instances.
+inline constexpr std::size_t kMostProcesses = 4096;
+inline constexpr std::size_t kMostReasons = 64;
+
 struct Ask {
   std::uint64_t number = 0;
 
   bool operator==(const Ask&) const = default;
 };
 
+/// Devices in the order of their indices. Troubles told since the previous list hold until the
+/// next.
 struct Devices {
-  std::vector<std::string> uuids;
+  std::vector<GpuIdentity> devices;
 
   bool operator==(const Devices&) const = default;
 };
 
 struct Answer {
   std::uint64_t number = 0;
-  std::vector<GpuReading> readings;  ///< The device first. Never empty.
+  std::chrono::microseconds took{0};  ///< From the question's arrival in the helper to the answer.
+  std::vector<GpuReading> readings;   ///< The device first. Never empty.
 };
 
 struct Trouble {
