@@ -59,7 +59,8 @@ Result<Response> get_gpu_history(const Call& call) {
             {{"timestamp", to_iso8601(sample.at.wall)},
              {"memory_used_bytes",
               sample.memory ? ordered_json(sample.memory->used.count) : ordered_json()},
-             {"memory_percent", sample.memory ? percent(sample.memory->percent()) : ordered_json()},
+             {"memory_percent",
+              sample.memory ? ordered_json(percent(sample.memory->percent())) : ordered_json()},
              {"temperature_celsius", rounded(sample.temperature_celsius, 1)},
              {"utilization_percent", rounded(sample.utilization_percent, kPercentDecimals)},
              {"power_watts", rounded(sample.power_watts, 1)}});

@@ -1,6 +1,7 @@
 // Hand-made values for tests of the middle: instants, readings, snapshots, processes.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/gpu.hpp"
 #include "core/reading.hpp"
 #include "core/snapshot.hpp"
 #include "core/time.hpp"
@@ -60,6 +62,30 @@ inline Snapshot blind_snapshot(Now now) {
   Snapshot snapshot = snapshot_of(host_using(99), now);
   snapshot.host->read_at = now.mono - 1h;
   return snapshot;
+}
+
+/// GPU `index` of 100 GiB (1 GiB of it the driver's own) that has `celsius` and uses `percent`,
+/// read at `read_at`.
+inline GpuReading gpu_with(int index, std::optional<double> celsius, std::optional<double> percent,
+                           MonoTime read_at) {
+  GpuIdentity who;
+  who.uuid = "GPU-" + std::to_string(index);
+  who.index = index;
+  who.name = "Sim H200";
+  GpuReading gpu;
+  gpu.identity = std::make_shared<const GpuIdentity>(std::move(who));
+  gpu.temperature_celsius = celsius;
+  if (percent) {
+    const Bytes total = gib(100);
+    const Bytes taken{
+        static_cast<std::uint64_t>(static_cast<double>(total.count) * *percent / 100)};
+    const Bytes reserved = std::min(taken, gib(1));
+    gpu.memory = GpuMemory{
+        .total = total, .used = taken - reserved, .free = total - taken, .reserved = reserved};
+  }
+  gpu.processes.emplace();
+  gpu.read_at = read_at;
+  return gpu;
 }
 
 inline ProcessReading process_of(pid_t pid, std::string comm, Bytes rss,

@@ -26,12 +26,14 @@ TEST(Names, AreThoseOfTheContract) {
   EXPECT_EQ(names<Severity>(3), (std::set<std::string>{"warning", "critical", "emergency"}));
   EXPECT_EQ(names<Health>(4),
             (std::set<std::string>{"healthy", "moderate", "critical", "unknown"}));
-  EXPECT_EQ(names<AlertType>(2), (std::set<std::string>{"cpu_memory", "host_available"}));
+  EXPECT_EQ(names<AlertType>(5),
+            (std::set<std::string>{"cpu_memory", "host_available", "gpu_memory", "gpu_temperature",
+                                   "throttle_state"}));
 }
 
 TEST(Names, AreDistinctWithinAnEnumeration) {
   EXPECT_EQ(names<ErrorCode>(static_cast<int>(ErrorCode::internal) + 1).size(), 9U);
-  EXPECT_EQ(names<EventKind>(static_cast<int>(EventKind::store_back) + 1).size(), 11U);
+  EXPECT_EQ(names<EventKind>(static_cast<int>(EventKind::store_back) + 1).size(), 15U);
 }
 
 TEST(Names, SeveritiesAndLevelsCompareByGravity) {

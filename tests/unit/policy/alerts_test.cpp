@@ -44,7 +44,7 @@ class AlertsTest : public testing::Test {
     return judge(test::blind_snapshot(at(when, wall_jump_)));
   }
   std::vector<std::string> judge(const Snapshot& snapshot) {
-    events_ = update_alerts(book_, snapshot, thresholds_, culprit_);
+    events_ = update_alerts(book_, snapshot, {}, thresholds_, culprit_);
     return brief(events_);
   }
 
@@ -319,7 +319,7 @@ TEST_F(AlertsTest, EveryResolvedHasItsAlertWhateverTheReadingsDo) {
             ? test::blind_snapshot(at(when))
             : test::snapshot_of(test::host_with(gib(20), mib(random() % 6000)), at(when));
     snapshot.brake_line_reached = random() % 20 == 0;
-    for (const Event& event : update_alerts(book_, snapshot, thresholds_, culprit_)) {
+    for (const Event& event : update_alerts(book_, snapshot, {}, thresholds_, culprit_)) {
       const std::uint64_t id = event.alert.value().id;
       if (event.kind == EventKind::alert) {
         open[id] = 1;
