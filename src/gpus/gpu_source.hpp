@@ -5,8 +5,9 @@
 // begin() asks for a new reading of every device and returns at once; finish() takes what has
 // arrived. A device that does not answer keeps its last reading, whose age grows; nobody waits for
 // it. The helper is replaced, with a back-off from 1 s to a minute, when it ends, when its driver
-// must be loaded anew (an upgrade), or when no device has answered for `hung_after`. One owner
-// thread.
+// must be loaded anew (an upgrade), or when no device has answered for `hung_after`. A helper that
+// not even SIGKILL ends, because it sleeps in the driver, is left behind; when several have been,
+// no further one is started until one of them ends. One owner thread: the helper dies with it.
 #pragma once
 
 #include <chrono>
@@ -33,6 +34,9 @@ class GpuSource {
     /// What to start, e.g. {"/proc/self/exe", "gpu-helper"}; empty: there are no GPUs to look for.
     std::vector<std::string> helper;
     std::chrono::milliseconds hung_after{10'000};
+    /// Until it has listed the devices a helper has longer: without persistence mode some drivers
+    /// take seconds for each device.
+    std::chrono::milliseconds start_within{60'000};
     std::chrono::milliseconds first_back_off{1'000};
     std::chrono::milliseconds longest_back_off{60'000};
     /// Where the machine has no GPU driver at all, it is looked for again after this long.
@@ -57,7 +61,7 @@ class GpuSource {
   /// Looks for drivers again at the next begin(), whatever the back-off says.
   void look_again();
 
-  /// Ends the helper. Idempotent.
+  /// Ends the helper; the next begin() starts another. Idempotent.
   void stop();
 
  private:
