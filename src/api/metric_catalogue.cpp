@@ -11,7 +11,9 @@ using From = const MetricSource&;
 using To = Samples&;
 using enum MetricType;
 
-constexpr std::array kAlertTypes{AlertType::cpu_memory, AlertType::host_available};
+constexpr std::array kAlertTypes{AlertType::cpu_memory, AlertType::host_available,
+                                 AlertType::gpu_memory, AlertType::gpu_temperature,
+                                 AlertType::throttle_state};
 constexpr std::array kSeverities{Severity::warning, Severity::critical, Severity::emergency};
 constexpr std::array kLevels{Level::optimal, Level::normal, Level::throttled, Level::critical,
                              Level::unavailable};
@@ -227,22 +229,7 @@ constexpr std::array kMetrics{
            }},
 };
 
-/// A unit stands at the end of the name, and no name is there twice: both formats demand it.
-consteval bool is_well_formed() {
-  for (auto metric = kMetrics.begin(); metric != kMetrics.end(); ++metric) {
-    const std::string_view name = metric->name;
-    if (!name.ends_with(metric->unit) || name.ends_with("_total") || metric->help.empty()) {
-      return false;
-    }
-    for (auto other = kMetrics.begin(); other != metric; ++other) {
-      if (other->name == name) {
-        return false;
-      }
-    }
-  }
-  return true;
-}
-static_assert(is_well_formed());
+static_assert(is_well_formed(kMetrics));
 
 }  // namespace
 

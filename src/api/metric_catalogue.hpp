@@ -48,6 +48,27 @@ struct Metric {
   void (*collect)(const MetricSource& from, Samples& to);
 };
 
+/// A unit stands at the end of the name, and no name is there twice: both formats demand it.
+template <class Metrics>
+consteval bool is_well_formed(const Metrics& metrics) {
+  for (auto metric = metrics.begin(); metric != metrics.end(); ++metric) {
+    const std::string_view name = metric->name;
+    if (!name.ends_with(metric->unit) || name.ends_with("_total") || metric->help.empty()) {
+      return false;
+    }
+    for (auto other = metrics.begin(); other != metric; ++other) {
+      if (other->name == name) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+/// The machine's and the daemon's metrics.
 [[nodiscard]] std::span<const Metric> metric_catalogue();
+
+/// Those of the GPUs.
+[[nodiscard]] std::span<const Metric> gpu_metrics();
 
 }  // namespace levee::api

@@ -100,6 +100,26 @@ MediaRange parse_media_range(std::string_view text) noexcept {
   return range;
 }
 
+void append_family(std::string& page, const Metric& metric, const MetricSource& source,
+                   Exposition format) {
+  const bool is_openmetrics = format == Exposition::openmetrics;
+  const std::string sample_name = fmt::format("{}{}", metric.name, suffix_of(metric.type));
+  const std::string_view family = is_openmetrics ? metric.name : sample_name;
+  std::string samples;
+  Samples to(samples, sample_name);
+  metric.collect(source, to);
+  if (samples.empty()) {
+    return;
+  }
+  auto out = std::back_inserter(page);
+  fmt::format_to(out, "# HELP {} {}\n# TYPE {} {}\n", family, metric.help, family,
+                 name_of(metric.type, format));
+  if (is_openmetrics && !metric.unit.empty()) {
+    fmt::format_to(out, "# UNIT {} {}\n", family, metric.unit);
+  }
+  page += samples;
+}
+
 }  // namespace
 
 void Samples::add(std::optional<double> value, std::initializer_list<Label> labels) {
@@ -162,23 +182,10 @@ std::string metrics_page(const View& view, Exposition format, MonoTime now) {
       .host = policy::fresh_host(*view.snapshot, view.settings->config().thresholds),
       .now = now};
   std::string page;
-  std::string samples;
-  for (const Metric& metric : metric_catalogue()) {
-    const std::string sample_name = fmt::format("{}{}", metric.name, suffix_of(metric.type));
-    const std::string_view family = is_openmetrics ? metric.name : sample_name;
-    samples.clear();
-    Samples to(samples, sample_name);
-    metric.collect(source, to);
-    if (samples.empty()) {
-      continue;
+  for (const auto& catalogue : {metric_catalogue(), gpu_metrics()}) {
+    for (const Metric& metric : catalogue) {
+      append_family(page, metric, source, format);
     }
-    auto out = std::back_inserter(page);
-    fmt::format_to(out, "# HELP {} {}\n# TYPE {} {}\n", family, metric.help, family,
-                   name_of(metric.type, format));
-    if (is_openmetrics && !metric.unit.empty()) {
-      fmt::format_to(out, "# UNIT {} {}\n", family, metric.unit);
-    }
-    page += samples;
   }
   if (is_openmetrics) {
     page += "# EOF\n";

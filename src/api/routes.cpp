@@ -9,6 +9,7 @@ constexpr std::array<std::string_view, 1> kCleanupQuery{"force"};
 constexpr std::array<std::string_view, 1> kHistoryQuery{"window_seconds"};
 constexpr std::array<std::string_view, 1> kEventQuery{"since"};
 constexpr std::array<std::string_view, 1> kProcessQuery{"limit"};
+constexpr std::array<std::string_view, 1> kMetricsQuery{"format"};
 constexpr std::array<std::string_view, 1> kGpuQuery{"gpu_id"};
 constexpr std::array<std::string_view, 2> kGpuHistoryQuery{"gpu_id", "window_seconds"};
 constexpr std::array<std::string_view, 2> kTrendQuery{"gpu_id", "duration"};
@@ -23,14 +24,8 @@ constexpr std::array kRoutes{
           Needs::nothing,
           get_health,
           "200 while Levee watches, 503 with the reason when it does not"},
-    Route{"GET",
-          "/metrics",
-          Action::read,
-          {},
-          Takes::no_body,
-          Needs::view,
-          get_metrics,
-          "Prometheus or OpenMetrics text"},
+    Route{"GET", "/metrics", Action::read, kMetricsQuery, Takes::no_body, Needs::view, get_metrics,
+          "Prometheus or OpenMetrics text; format=dcgm in the names of dcgm-exporter"},
     Route{"GET",
           "/api/v1/monitoring/status",
           Action::read,

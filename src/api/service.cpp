@@ -5,6 +5,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "api/dcgm.hpp"
 #include "api/json.hpp"
 #include "api/json_parts.hpp"
 #include "api/metrics.hpp"
@@ -137,6 +138,14 @@ Result<Response> get_health(const Call& call) {
 }
 
 Result<Response> get_metrics(const Call& call) {
+  if (const std::string* wanted = call.query.find("format")) {
+    if (*wanted == "dcgm") {
+      return text_response(content_type(Exposition::prometheus), dcgm_page(*call.view));
+    }
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("format is {}, which is no format", in_quotes(*wanted)),
+                "accepted: dcgm, or nothing for Levee's own names");
+  }
   const Exposition format = negotiate(call.request.accept);
   return text_response(content_type(format),
                        metrics_page(*call.view, format, call.ports.now().mono));

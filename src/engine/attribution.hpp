@@ -1,0 +1,16 @@
+// Attribution: who the processes on the GPUs are, seen from the host. A driver knows only pids.
+#pragma once
+
+#include <vector>
+
+#include "core/gpu.hpp"
+#include "core/time.hpp"
+#include "sources/processes.hpp"
+
+namespace levee::engine {
+
+/// Completes each process of `gpus` with its identity, its host memory and its CPU use. A pid that
+/// cannot be seen from here stays a number.
+void attribute(std::vector<GpuReading>& gpus, sources::ProcessSource& processes, MonoTime now);
+
+}  // namespace levee::engine
