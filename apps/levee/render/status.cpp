@@ -7,6 +7,7 @@
 #include "cli/time_text.hpp"
 #include "levee/bytes.hpp"
 #include "levee/version.hpp"
+#include "render/gpus.hpp"
 
 namespace levee::cli {
 namespace {
@@ -26,7 +27,11 @@ Bytes bytes_of(double count) {
   return Bytes{count > 0 ? static_cast<std::uint64_t>(count) : std::uint64_t{0}};
 }
 
-std::string_view unit_of(const Json& alert) { return text_at(alert, "unit") == "GB" ? "GB" : "%"; }
+/// As people write the unit of an alert; a multiplier has none.
+std::string_view unit_of(const Json& alert) {
+  const std::string unit = text_at(alert, "unit").value_or("");
+  return unit == "GB" ? " GB" : unit == "celsius" ? " °C" : unit == "multiplier" ? "x" : " %";
+}
 
 /// "alice:python/5204".
 std::string name_of(const Json& process) {
@@ -56,6 +61,7 @@ std::string head(const Json& overview, Source source, const Style& style) {
   return line(
       {{text_at(overview, "hostname").value_or("-"), Color::bold},
        {fmt::format("  {}", time ? date_and_time(*time, style.utc) : "-")},
+       {text_at(overview, "driver_version") ? "  " + *text_at(overview, "driver_version") : ""},
        {fmt::format("  levee {} ({})", version, source_text(overview, source)), Color::gray}},
       style);
 }
@@ -93,13 +99,12 @@ std::string host_line(const Json& overview, const Style& style) {
       mib_text(number_at(host, "total_bytes")), percent_text(number_at(host, "used_percent")));
   return line(
       {{limited ? "[host] cgroup memory" : "[host] Linux memory"},
-       {" | "},
+       {fmt::format(" | cpu {} | ", percent_text(number_at(host, "cpu_percent")))},
+       {memory, stale ? Color::gray : color_of_state(state)},
+       {fmt::format(" | {} | ", largest(overview))},
        {fmt::format("{} {}", state, speed ? fmt::format("{:.1f}x", *speed) : "-"),
         color_of_state(state)},
-       {" | "},
-       {memory, stale ? Color::gray : color_of_state(state)},
-       {fmt::format(" | cpu {} | swap {} | {}", percent_text(number_at(host, "cpu_percent")),
-                    swap_text(host), largest(overview))}},
+       {fmt::format(" | swap {}", swap_text(host))}},
       style);
 }
 
@@ -185,13 +190,14 @@ std::string process_text(const Json& process) {
 
 std::string value_text(const Json& alert) {
   const auto value = number_at(alert, "value");
-  return value ? fmt::format("{:.1f} {}", *value, unit_of(alert)) : "-";
+  return value ? fmt::format("{:.1f}{}", *value, unit_of(alert)) : "-";
 }
 
 std::string threshold_text(const Json& alert) {
   const auto threshold = number_at(alert, "threshold");
-  const char* const sign = text_at(alert, "type") == "host_available" ? "<" : ">";
-  return threshold ? fmt::format("{} {:.4g} {}", sign, *threshold, unit_of(alert)) : "-";
+  const std::string type = text_at(alert, "type").value_or("");
+  const char* const sign = type == "host_available" || type == "throttle_state" ? "<" : ">";
+  return threshold ? fmt::format("{} {:.4g}{}", sign, *threshold, unit_of(alert)) : "-";
 }
 
 std::string crossing_text(const Json& alert) {
@@ -199,8 +205,8 @@ std::string crossing_text(const Json& alert) {
 }
 
 std::string render_status(const Json& overview, Source source, const Style& style) {
-  return head(overview, source, style) + host_line(overview, style) + alerts(overview, style) +
-         troubles(overview, style);
+  return head(overview, source, style) + gpu_lines(overview, style) +
+         host_line(overview, style) + alerts(overview, style) + troubles(overview, style);
 }
 
 }  // namespace levee::cli
