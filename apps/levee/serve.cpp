@@ -74,6 +74,7 @@ Result<engine::Daemon::Options> daemon_options(const Options& options,
                                  .state_dir = state_dir,
                                  .socket = socket,
                                  .root = sources::Root{},
+                                 .gpu_helper = gpu_helper(),
                                  .log_to_stderr = true,
                                  .color = terminal && !surroundings.variable("NO_COLOR")};
 }

@@ -11,6 +11,6 @@ namespace levee::engine {
 
 /// Completes each process of `gpus` with its identity, its host memory and its CPU use. A pid that
 /// cannot be seen from here stays a number.
-void attribute(std::vector<GpuReading>& gpus, sources::ProcessSource& processes, MonoTime now);
+void attribute(std::vector<GpuReading>& gpus, const sources::ProcessScan& scan);
 
 }  // namespace levee::engine

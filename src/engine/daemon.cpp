@@ -221,7 +221,7 @@ Readings Daemon::read_sources(sources::Thoroughness thoroughness, Now now) {
     start_guard(readings.troubles);
   }
   readings.gpus = gpu_source_.finish(now.mono, now.mono + kGpuPatience);
-  attribute(readings.gpus.gpus, process_source_, now.mono);
+  if (readings.processes) attribute(readings.gpus.gpus, *readings.processes);
   return readings;
 }
 

@@ -44,7 +44,7 @@ std::shared_ptr<const api::View> look_once(std::shared_ptr<const config::Setting
   readings.host = host.read(readings.troubles);
   readings.processes = processes.scan(sources::Thoroughness::thorough, now.mono);
   readings.gpus = gpus.finish_all(now.mono, now.mono + kGpuPatience);
-  attribute(readings.gpus.gpus, processes, now.mono);
+  if (readings.processes) attribute(readings.gpus.gpus, *readings.processes);
   api::DaemonView self;
   self.self = sources::read_self();
   self.started = now.wall;

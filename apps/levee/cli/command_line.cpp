@@ -31,6 +31,7 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_doctor(root, chosen);
   declare_config(root, chosen);
   declare_serve(root, chosen);
+  declare_gpu_helper(root, chosen);
   root.add_subcommand("help", "Show the help of a subcommand");
   add_footer(root, kExamples, "0 it worked, 1 it did not, 2 wrong use; `levee check` has its own.");
 }
@@ -39,10 +40,14 @@ std::vector<CLI::App*> subcommands_of(CLI::App& command) {
   return command.get_subcommands([](const CLI::App*) { return true; });
 }
 
+/// Without those that are hidden from people.
 std::vector<std::string> names_of(CLI::App& command) {
   std::vector<std::string> names;
-  std::ranges::transform(subcommands_of(command), std::back_inserter(names),
-                         [](const CLI::App* sub) { return sub->get_name(); });
+  for (const CLI::App* const sub : subcommands_of(command)) {
+    if (!sub->get_group().empty()) {
+      names.push_back(sub->get_name());
+    }
+  }
   return names;
 }
 

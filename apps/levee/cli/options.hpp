@@ -35,6 +35,9 @@ void add_config_file(CLI::App& command, std::optional<std::string>& file);
 /// Shows the examples, one a line, and what the exit code means below the help of `command`.
 void add_footer(CLI::App& command, std::string_view examples, std::string_view exit_codes);
 
+/// What the daemon and one look start to talk to GPU drivers: this same program.
+[[nodiscard]] std::vector<std::string> gpu_helper();
+
 // One per subcommand, in the file of that name: declares its options and stores in `chosen` what
 // to run when it was named.
 void declare_serve(CLI::App& root, Run& chosen);
@@ -44,5 +47,6 @@ void declare_alerts(CLI::App& root, Run& chosen);
 void declare_history(CLI::App& root, Run& chosen);
 void declare_config(CLI::App& root, Run& chosen);
 void declare_doctor(CLI::App& root, Run& chosen);
+void declare_gpu_helper(CLI::App& root, Run& chosen);
 
 }  // namespace levee::cli

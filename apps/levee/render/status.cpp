@@ -97,15 +97,14 @@ std::string host_line(const Json& overview, const Style& style) {
   const std::string memory = fmt::format(
       "{:>6} / {} MiB ({})", mib_text(number_at(host, "used_bytes")),
       mib_text(number_at(host, "total_bytes")), percent_text(number_at(host, "used_percent")));
-  return line(
-      {{limited ? "[host] cgroup memory" : "[host] Linux memory"},
-       {fmt::format(" | cpu {} | ", percent_text(number_at(host, "cpu_percent")))},
-       {memory, stale ? Color::gray : color_of_state(state)},
-       {fmt::format(" | {} | ", largest(overview))},
-       {fmt::format("{} {}", state, speed ? fmt::format("{:.1f}x", *speed) : "-"),
-        color_of_state(state)},
-       {fmt::format(" | swap {}", swap_text(host))}},
-      style);
+  return line({{limited ? "[host] cgroup memory" : "[host] Linux memory"},
+               {fmt::format(" | cpu {} | ", percent_text(number_at(host, "cpu_percent")))},
+               {memory, stale ? Color::gray : color_of_state(state)},
+               {fmt::format(" | {} | ", largest(overview))},
+               {fmt::format("{} {}", state, speed ? fmt::format("{:.1f}x", *speed) : "-"),
+                color_of_state(state)},
+               {fmt::format(" | swap {}", swap_text(host))}},
+              style);
 }
 
 std::string alert_line(const Json& alert, std::optional<WallTime> now, const Style& style) {
@@ -117,11 +116,13 @@ std::string alert_line(const Json& alert, std::optional<WallTime> now, const Sty
           ? fmt::format(" for {}",
                         format_duration(std::chrono::floor<std::chrono::seconds>(*now - *since)))
           : "";
-  return line({{fmt::format("  {:<9}", severity), color_of_severity(severity)},
-               {fmt::format(" {}: {}{}", text_at(alert, "type").value_or("-"), crossing_text(alert),
-                            lasts)},
-               {culprit.empty() ? "" : fmt::format(" by {}", culprit), Color::bold}},
-              style);
+  const auto gpu = number_at(alert, "gpu_id");
+  return line(
+      {{fmt::format("  {:<9}", severity), color_of_severity(severity)},
+       {fmt::format(" {}{}: {}{}", text_at(alert, "type").value_or("-"),
+                    gpu ? fmt::format(" of GPU {:.0f}", *gpu) : "", crossing_text(alert), lasts)},
+       {culprit.empty() ? "" : fmt::format(" by {}", culprit), Color::bold}},
+      style);
 }
 
 std::string alerts(const Json& overview, const Style& style) {
@@ -205,8 +206,8 @@ std::string crossing_text(const Json& alert) {
 }
 
 std::string render_status(const Json& overview, Source source, const Style& style) {
-  return head(overview, source, style) + gpu_lines(overview, style) +
-         host_line(overview, style) + alerts(overview, style) + troubles(overview, style);
+  return head(overview, source, style) + gpu_lines(overview, style) + host_line(overview, style) +
+         alerts(overview, style) + troubles(overview, style);
 }
 
 }  // namespace levee::cli
