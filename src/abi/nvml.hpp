@@ -300,6 +300,24 @@ struct Attributes {
 };
 static_assert(sizeof(Attributes) == 40 && offsetof(Attributes, memory_mib) == 32);
 
+/// nvmlDeviceSetMemoryLimits_v1 (driver 615 and later): a cgroup's share of a GPU.
+struct SetMemoryLimits {
+  const char* cgroup;        ///< Full path of the cgroup's directory.
+  std::uint64_t soft_bytes;  ///< Guaranteed; 0 for none.
+  std::uint64_t hard_bytes;  ///< Never exceeded; kNoMemoryLimit for none.
+};
+static_assert(sizeof(SetMemoryLimits) == 24);
+
+/// nvmlDeviceGetMemoryLimits_v1.
+struct GetMemoryLimits {
+  const char* cgroup;  ///< In.
+  std::uint64_t soft_bytes;
+  std::uint64_t hard_bytes;
+  std::uint64_t used_bytes;
+};
+static_assert(sizeof(GetMemoryLimits) == 32 && offsetof(GetMemoryLimits, used_bytes) == 24);
+inline constexpr std::uint64_t kNoMemoryLimit = ~std::uint64_t{0};
+
 // --- signatures
 
 namespace fn {
@@ -327,6 +345,9 @@ using DeviceGetComputeMode = Return(Device, ComputeMode*);
 // memory
 using DeviceGetMemoryInfo = Return(Device, MemoryV1*);
 using DeviceGetMemoryInfoV2 = Return(Device, MemoryV2*);
+
+using DeviceSetMemoryLimits = Return(Device, SetMemoryLimits*);
+using DeviceGetMemoryLimits = Return(Device, GetMemoryLimits*);
 
 // processes: `count` is the room going in, and the number of records, or the need, coming out
 using DeviceGetRunningProcesses = Return(Device, unsigned* count, ProcessV1*);
