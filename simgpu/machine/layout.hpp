@@ -186,7 +186,7 @@ struct MemoryLimit {
   Path cgroup;
 };
 
-enum class Clock : std::uint32_t { step, real };
+enum class ClockKind : std::uint32_t { step, real };
 
 struct Machine {
   std::uint64_t magic;
@@ -195,7 +195,7 @@ struct Machine {
   std::array<char, 40> boot_id;
   pthread_mutex_t mutex;
 
-  Clock clock;
+  ClockKind clock;
   std::uint32_t profile;  ///< Of Profile; only the tools care.
   std::uint64_t seed;
   std::uint64_t created_ns;       ///< CLOCK_MONOTONIC.

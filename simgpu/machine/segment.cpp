@@ -91,7 +91,8 @@ void make_mutex(pthread_mutex_t& mutex) noexcept {
 std::uint64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
 
 std::uint64_t time_of(const Machine& machine) noexcept {
-  return machine.clock == Clock::step ? machine.stepped_ns : monotonic_ns() - machine.created_ns;
+  return machine.clock == ClockKind::step ? machine.stepped_ns
+                                          : monotonic_ns() - machine.created_ns;
 }
 
 Segment::~Segment() {

@@ -128,7 +128,7 @@ class ScenarioParser {
       if (*text != "step" && *text != "real") {
         return refuse(fmt::format("\"{}\" is no clock", *text), "accepted: clock step, clock real");
       }
-      scenario_.clock = *text == "step" ? Clock::step : Clock::real;
+      scenario_.clock = *text == "step" ? ClockKind::step : ClockKind::real;
       return {};
     }
     const auto seed = parse_whole(*text, "a seed", 0, INT64_MAX);

@@ -38,7 +38,7 @@ struct GpuSpec {
 };
 
 struct Scenario {
-  Clock clock = Clock::step;
+  ClockKind clock = ClockKind::step;
   Profile profile = Profile::r550;
   std::uint64_t seed = 1;
   std::vector<GpuSpec> gpus;  ///< By index, without gaps.

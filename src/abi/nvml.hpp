@@ -362,6 +362,7 @@ using DeviceGetUtilizationRates = Return(Device, Utilization*);
 using DeviceGetTemperature = Return(Device, Sensor, unsigned* celsius);
 using DeviceGetTemperatureV = Return(Device, TemperatureV1*);
 using DeviceGetTemperatureThreshold = Return(Device, TemperatureThreshold, unsigned* celsius);
+using DeviceGetFanSpeedV2 = Return(Device, unsigned fan, unsigned* percent);
 using DeviceGetClock = Return(Device, Clock, unsigned* mhz);   // …ClockInfo, …MaxClockInfo
 using DeviceGetReasons = Return(Device, unsigned long long*);  // …ClocksEventReasons, …Throttle…
 using DeviceGetPcieThroughput = Return(Device, PcieCounter, unsigned* kilobytes_per_second);
