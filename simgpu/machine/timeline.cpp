@@ -207,4 +207,22 @@ void run_timeline(Machine& machine, std::uint64_t now) noexcept {
   }
 }
 
+bool insert_step(Machine& machine, const Step& step) noexcept {
+  if (machine.steps == machine.next_step) {
+    machine.steps = machine.next_step = 0;  // All have happened: their room is free.
+  }
+  if (machine.steps == kMaxSteps) {
+    return false;
+  }
+  const auto begin = machine.step.begin();
+  const auto end = begin + static_cast<std::ptrdiff_t>(machine.steps);
+  const auto place =
+      std::upper_bound(begin + static_cast<std::ptrdiff_t>(machine.next_step), end, step.at_ns,
+                       [](std::uint64_t at, const Step& other) { return at < other.at_ns; });
+  std::copy_backward(place, end, end + 1);
+  *place = step;
+  ++machine.steps;
+  return true;
+}
+
 }  // namespace levee::simgpu

@@ -15,4 +15,7 @@ void run_timeline(Machine& machine, std::uint64_t now) noexcept;
 /// One step, happening at `now`.
 void apply(Machine& machine, const Step& step, std::uint64_t now) noexcept;
 
+/// Adds a step that lies ahead; false when there is no room.
+[[nodiscard]] bool insert_step(Machine& machine, const Step& step) noexcept;
+
 }  // namespace levee::simgpu
