@@ -21,8 +21,8 @@ TEST(AlertJson, HasTheFieldsOfTheUnionInOrder) {
   const Json json = to_json(alert_with_culprit(), "train-1");
   EXPECT_THAT(keys_of(json),
               ElementsAre("id", "timestamp", "level", "severity", "type", "message", "gpu_id",
-                          "host", "value", "current_usage", "threshold", "unit", "recommendations",
-                          "pid", "culprit", "resolved_at"));
+                          "gpu_uuid", "host", "value", "current_usage", "threshold", "unit",
+                          "recommendations", "pid", "culprit", "resolved_at"));
   EXPECT_EQ(json["id"], 9);
   EXPECT_EQ(json["timestamp"], "2026-01-31T08:05:09.123Z");
   EXPECT_EQ(json["level"], "warning");
@@ -37,7 +37,7 @@ TEST(AlertJson, HasTheFieldsOfTheUnionInOrder) {
   EXPECT_EQ(json["recommendations"], Json::array({"Stop what is idle"}));
   EXPECT_EQ(json["pid"], 5204);
   EXPECT_THAT(keys_of(json["culprit"]), ElementsAre("pid", "user", "comm", "command", "rss_bytes",
-                                                    "growth_bytes_per_second"));
+                                                    "gpu_memory_bytes", "growth_bytes_per_second"));
   EXPECT_EQ(json["culprit"]["growth_bytes_per_second"], 3'670'016.0);
 }
 

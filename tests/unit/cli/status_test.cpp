@@ -16,8 +16,8 @@ const Style kPlain{.width = 0, .color = false, .charset = Charset::utf8, .utc = 
 TEST(RenderStatus, ShowsHeadAndHostInGpustatsManner) {
   EXPECT_EQ(render_status(example_overview(), Source::daemon, kPlain),
             "train-1  2026-01-31 08:05:09  levee 0.1.0 (daemon pid 812)\n"
-            "[host] Linux memory | optimal 1.0x |   1534 / 23952 MiB (6 %) | cpu 12 % | swap - | "
-            "alice:python/5204(811M) bob:node/77(100M) root:sshd/9(12M)\n");
+            "[host] Linux memory | cpu 12 % |   1534 / 23952 MiB (6 %) | "
+            "alice:python/5204(811M) bob:node/77(100M) root:sshd/9(12M) | optimal 1.0x | swap -\n");
 }
 
 TEST(RenderStatus, KeepsMemoryInTheThirdField) {
@@ -42,16 +42,16 @@ TEST(RenderStatus, ShowsUnknownValuesAsADash) {
   overview["speed_multiplier"] = nullptr;
   overview["processes"] = Json::array();
   EXPECT_THAT(render_status(overview, Source::daemon, kPlain),
-              HasSubstr("| unavailable - |      - / - MiB (-) | cpu - | swap - | -\n"));
+              HasSubstr("| cpu - |      - / - MiB (-) | - | unavailable - | swap -\n"));
 }
 
 TEST(RenderStatus, TellsUnusedSwapFromNoSwap) {
   Json overview = example_overview();
   overview["host"]["swap_total_bytes"] = 4294967296;
   overview["host"]["swap_used_bytes"] = 0;
-  EXPECT_THAT(render_status(overview, Source::daemon, kPlain), HasSubstr("| swap 0 / 4096 MiB |"));
+  EXPECT_THAT(render_status(overview, Source::daemon, kPlain), HasSubstr("| swap 0 / 4096 MiB"));
   overview["host"]["swap_used_bytes"] = nullptr;
-  EXPECT_THAT(render_status(overview, Source::daemon, kPlain), HasSubstr("| swap - / 4096 MiB |"));
+  EXPECT_THAT(render_status(overview, Source::daemon, kPlain), HasSubstr("| swap - / 4096 MiB"));
 }
 
 TEST(RenderStatus, NamesTheCgroupWhenItsLimitCounts) {
