@@ -13,8 +13,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::uint64_t kMostAlerts = 1000;
-constexpr std::uint64_t kUsualAlerts = 100;
 constexpr std::uint64_t kMostProcesses = 1000;
 constexpr std::uint64_t kUsualProcesses = 50;
 
@@ -122,35 +120,6 @@ Result<Response> get_suggestions(const Call& call) {
       .body = call.pages.get(call.view, Pages::suggestions,
                              [](const View& view) { return dump(suggestions_json(view)); }),
       .headers = {}};
-}
-
-Result<Response> get_alerts(const Call& call) {
-  const auto limit = call.query.number("limit", 1, kMostAlerts, kUsualAlerts);
-  if (!limit) {
-    return std::unexpected(limit.error());
-  }
-  std::optional<Severity> wanted;
-  if (const std::string* text = call.query.find("severity")) {
-    wanted = parse_severity(*text);
-    if (!wanted) {
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("severity is {}, which is no severity", in_quotes(*text)),
-                  "accepted: warning, critical, emergency");
-    }
-  }
-  ordered_json alerts = ordered_json::array();
-  std::size_t matching = 0;
-  for (const Alert& alert : *call.view->recent) {
-    if (!wanted || alert.severity == *wanted) {
-      ++matching;
-      if (alerts.size() < *limit) {
-        alerts.push_back(to_json(alert, call.view->snapshot->hostname));
-      }
-    }
-  }
-  const std::size_t count = alerts.size();
-  return json_response(
-      ordered_json{{"alerts", std::move(alerts)}, {"count", count}, {"total", matching}});
 }
 
 Result<Response> get_processes(const Call& call) {

@@ -4,7 +4,7 @@
 namespace levee::api {
 namespace {
 
-constexpr std::array<std::string_view, 2> kAlertQuery{"severity", "limit"};
+constexpr std::array<std::string_view, 3> kAlertQuery{"severity", "limit", "window_seconds"};
 constexpr std::array<std::string_view, 1> kCleanupQuery{"force"};
 constexpr std::array<std::string_view, 1> kHistoryQuery{"window_seconds"};
 constexpr std::array<std::string_view, 1> kEventQuery{"since"};
@@ -45,7 +45,8 @@ constexpr std::array kRoutes{
           get_report,
           "The machine now, its last five minutes and its alerts"},
     Route{"GET", "/api/v1/monitoring/alerts", Action::read, kAlertQuery, Takes::no_body,
-          Needs::view, get_alerts, "Alerts, newest first"},
+          Needs::view, get_alerts,
+          "Alerts, newest first; with window_seconds also those of earlier runs"},
     Route{"GET",
           "/api/v1/monitoring/optimization-suggestions",
           Action::read,

@@ -327,6 +327,10 @@ api::Ports Daemon::ports() {
               [this](store::Query query, auto answer) {
                 outlets_.query(std::move(query), std::move(answer));
               },
+          .stored_events =
+              [this](store::EventQuery query, auto answer) {
+                outlets_.events(std::move(query), std::move(answer));
+              },
           .now = read_clock,
           .authority = {.daemon_uid = ::geteuid()}};
 }

@@ -48,7 +48,8 @@ class Outlets {
   void stop(std::chrono::milliseconds grace);
 
   [[nodiscard]] store::StoreHealth store_health() const;
-  void query(store::Query query, std::function<void(Result<std::vector<history::Bucket>>)> answer);
+  void query(store::Query query, store::StoreWorker::Answer<history::Bucket> answer);
+  void events(store::EventQuery query, store::StoreWorker::Answer<store::StoredEvent> answer);
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> drops() const;
 
  private:

@@ -165,6 +165,8 @@ class House {
   Result<Outcome> outcome = fail(ErrorCode::unavailable, "no engine");
   std::vector<store::Query> queries;
   Result<std::vector<history::Bucket>> stored = fail(ErrorCode::unavailable, "no store");
+  std::vector<store::EventQuery> event_queries;
+  Result<std::vector<store::StoredEvent>> stored_events = fail(ErrorCode::unavailable, "no store");
 
   /// A well-formed request from this machine.
   [[nodiscard]] Request request(std::string method, std::string target, std::string body = {}) {
@@ -215,6 +217,12 @@ class House {
                             const std::function<void(Result<std::vector<history::Bucket>>)>& done) {
                        queries.push_back(std::move(query));
                        done(stored);
+                     },
+                 .stored_events =
+                     [this](store::EventQuery query,
+                            const store::StoreWorker::Answer<store::StoredEvent>& done) {
+                       event_queries.push_back(std::move(query));
+                       done(stored_events);
                      },
                  .now = [this] { return now; },
                  .authority = Authority{.daemon_uid = kDaemonUid}};

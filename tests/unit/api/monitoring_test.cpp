@@ -45,53 +45,6 @@ TEST(Status, DoesNotLookFreshWhenTheEngineStalls) {
   EXPECT_EQ(house.json("/api/v1/monitoring/status")["troubles"], Json::array());
 }
 
-/// 150 alerts, every third one critical.
-std::shared_ptr<const std::vector<Alert>> many_alerts() {
-  auto alerts = std::make_shared<std::vector<Alert>>();
-  for (std::uint64_t id = 150; id > 0; --id) {
-    alerts->push_back(
-        example_alert(id, id % 3 == 0 ? Severity::critical : Severity::warning, example_now()));
-  }
-  return alerts;
-}
-
-TEST(Alerts, AreTheNewestHundredUnlessAskedOtherwise) {
-  House house;
-  house.view->recent = many_alerts();
-  const Json json = house.json("/api/v1/monitoring/alerts");
-  EXPECT_THAT(keys_of(json), ElementsAre("alerts", "count", "total"));
-  EXPECT_EQ(json["count"], 100);
-  EXPECT_EQ(json["total"], 150);
-  EXPECT_EQ(json["alerts"][0]["id"], 150);
-  EXPECT_EQ(json["alerts"][0]["host"], "train-1");
-}
-
-TEST(Alerts, AreFilteredBeforeTheyAreCounted) {
-  House house;
-  house.view->recent = many_alerts();
-  const Json json = house.json("/api/v1/monitoring/alerts?severity=critical&limit=10");
-  EXPECT_EQ(json["count"], 10);
-  EXPECT_EQ(json["total"], 50);
-  for (const Json& alert : json["alerts"]) {
-    EXPECT_EQ(alert["severity"], "critical");
-  }
-  EXPECT_EQ(house.json("/api/v1/monitoring/alerts?severity=emergency")["count"], 0);
-  EXPECT_EQ(house.json("/api/v1/monitoring/alerts?severity=warning")["count"], 100);
-  EXPECT_EQ(house.json("/api/v1/monitoring/alerts?limit=1000")["count"], 150);
-}
-
-TEST(Alerts, RefuseWhatIsNoSeverityAndNoLimit) {
-  House house;
-  for (const char* query :
-       {"severity=", "severity=CRITICAL", "severity=info", "severity=critical,warning",
-        "limit=", "limit=0", "limit=-1", "limit=1001", "limit=1.0", "limit=1e2", "limit=+1",
-        "limit=%201", "limit=0x10", "limit=ten", "limit=99999999999999999999", "limit=10%20"}) {
-    const Response response = house.get(std::string("/api/v1/monitoring/alerts?") + query);
-    EXPECT_EQ(response.status, 400) << query;
-    EXPECT_FALSE(json_of(response)["hint"].get<std::string>().empty()) << query;
-  }
-}
-
 TEST(Suggestions, AreNoneWhileMemorySuffices) {
   House house;
   fill_memory(*house.view, 80);  // At the threshold, not above it.

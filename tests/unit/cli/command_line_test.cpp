@@ -31,6 +31,7 @@ TEST(Parse, AcceptsEverySubcommand) {
   EXPECT_TRUE(runs({"status", "--watch=5", "--json"}));
   EXPECT_TRUE(runs({"check", "--json", "--socket", "/tmp/s"}));
   EXPECT_TRUE(runs({"alerts", "--severity", "critical", "--limit", "5"}));
+  EXPECT_TRUE(runs({"alerts", "--since", "7d"}));
   EXPECT_TRUE(runs({"history", "--window", "24h", "--series", "cpu"}));
   EXPECT_TRUE(runs({"config", "show"}));
   EXPECT_TRUE(runs({"config", "check", "levee.toml"}));
@@ -73,6 +74,14 @@ TEST(Parse, ChoosesSomethingThatRunsOnItsOwn) {
   const Parsed parsed = parse({"status", "--watch", "often"});
   ASSERT_TRUE(std::holds_alternative<cli::Run>(parsed));
   EXPECT_EQ(std::get<cli::Run>(parsed)(Surroundings{}), 2);
+}
+
+TEST(Parse, RefusesATimeForAlertsThatIsNoneBeforeAnybodyIsAsked) {
+  for (const char* since : {"", "0", "-1h", "yesterday", "731d", "nan", "1e3"}) {
+    const Parsed parsed = parse({"alerts", "--since", since, "--socket", "/nonexistent/socket"});
+    ASSERT_TRUE(std::holds_alternative<cli::Run>(parsed)) << since;
+    EXPECT_EQ(std::get<cli::Run>(parsed)(Surroundings{}), 2) << since;
+  }
 }
 
 TEST(Parse, KnowsItsVersion) {

@@ -19,15 +19,26 @@ StoreWorker::Options quick(const std::filesystem::path& file) {
   return {.file = file, .retention = {}, .retry = 2ms, .clock = [] { return kStart; }};
 }
 
-Answered ask(StoreWorker& worker, std::chrono::seconds width = 1s) {
-  auto promise = std::make_shared<std::promise<Answered>>();
+/// What `ask` is answered, if it is.
+template <class T, class Ask>
+Result<std::vector<T>> answer_to(Ask ask) {
+  auto promise = std::make_shared<std::promise<Result<std::vector<T>>>>();
   auto answer = promise->get_future();
-  worker.query(everything(width),
-               [promise](Answered result) { promise->set_value(std::move(result)); });
+  ask([promise](Result<std::vector<T>> result) { promise->set_value(std::move(result)); });
   if (answer.wait_for(20s) != std::future_status::ready) {
     return fail(ErrorCode::timed_out, "no answer");
   }
   return answer.get();
+}
+
+Answered ask(StoreWorker& worker, std::chrono::seconds width = 1s) {
+  return answer_to<history::Bucket>(
+      [&](auto answer) { worker.query(everything(width), std::move(answer)); });
+}
+
+Result<std::vector<StoredEvent>> ask_events(StoreWorker& worker, EventQuery query) {
+  return answer_to<StoredEvent>(
+      [&](auto answer) { worker.events(std::move(query), std::move(answer)); });
 }
 
 std::uint64_t points_of(const Answered& answer) {
@@ -125,6 +136,30 @@ TEST(StoreWorker, PassesTheStoresRefusalOn) {
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::invalid_argument);
   EXPECT_TRUE(worker.health().durable);
+}
+
+TEST(StoreWorker, AnswersWhatHappenedBetweenQuestionsAboutHistory) {
+  const ScratchDir dir;
+  StoreWorker worker(quick(dir / "history.db"));
+  ASSERT_TRUE(becomes(worker, true));
+  worker.offer({.points = {}, .events = {event("alert"), event("resolved", 1s)}});
+  EXPECT_TRUE(eventually([&] { return ask_events(worker, {}).value().size() == 2; }));
+  const auto found = ask_events(worker, {.kinds = {"alert"}, .since = kStart, .limit = 9});
+  ASSERT_TRUE(found);
+  EXPECT_THAT(*found, testing::ElementsAre(event("alert")));
+}
+
+TEST(StoreWorker, SaysWhyNoEventsCanBeRead) {
+  const ScratchDir dir;
+  put(dir / "file", "no directory");
+  StoreWorker worker(quick(dir / "file/history.db"));
+  ASSERT_TRUE(becomes(worker, false));
+  const auto while_broken = ask_events(worker, {});
+  ASSERT_FALSE(while_broken);
+  EXPECT_EQ(while_broken.error().code, ErrorCode::unavailable);
+  EXPECT_THAT(while_broken.error().message, HasSubstr(worker.health().reason));
+  worker.stop(0s);
+  EXPECT_EQ(ask_events(worker, {}).error().code, ErrorCode::unavailable);
 }
 
 TEST(StoreWorker, PrunesByTheRetentionThatWasSetLast) {
@@ -250,7 +285,7 @@ TEST(StoreWorker, BoundsWhatWaitsAndCountsWhatIsLost) {
   std::filesystem::remove(dir / "state");
   EXPECT_TRUE(eventually([&] { return points_of(ask(worker)) == 25; }));
   worker.stop(20s);
-  EXPECT_EQ(HistoryStore::open(dir / "state" / "history.db").value().events(99).value().size(),
+  EXPECT_EQ(HistoryStore::open(dir / "state" / "history.db").value().events({}).value().size(),
             10U);
 }
 
