@@ -8,7 +8,7 @@ constexpr std::array<std::string_view, 3> kAlertQuery{"severity", "limit", "wind
 constexpr std::array<std::string_view, 1> kCleanupQuery{"force"};
 constexpr std::array<std::string_view, 1> kHistoryQuery{"window_seconds"};
 constexpr std::array<std::string_view, 1> kEventQuery{"since"};
-constexpr std::array<std::string_view, 1> kProcessQuery{"limit"};
+constexpr std::array<std::string_view, 3> kProcessQuery{"limit", "user", "sort"};
 
 constexpr std::array kRoutes{
     Route{"GET", "/", Action::read, {}, Takes::no_body, Needs::nothing, get_index, "This list"},
@@ -62,7 +62,8 @@ constexpr std::array kRoutes{
     Route{"GET", "/api/v1/events", Action::read, kEventQuery, Takes::no_body, Needs::view,
           get_events, "Server-sent events, from now or after an event's id"},
     Route{"GET", "/api/v1/processes", Action::read, kProcessQuery, Takes::no_body, Needs::view,
-          get_processes, "The largest processes"},
+          get_processes,
+          "The largest processes, or the fastest growing ones (sort=growth); of all or one user"},
     Route{"GET",
           "/api/v1/config",
           Action::read,

@@ -118,6 +118,51 @@ TEST(Processes, AreTheLargestFirstWithTheirAge) {
   EXPECT_EQ(house.json("/api/v1/processes?limit=1")["processes"].size(), 1U);
 }
 
+/// A process of `user` that grows.
+ProcessReading grower(pid_t pid, const char* user, uid_t uid, std::optional<double> growth) {
+  ProcessReading process = example_process(pid, gib(1), example_now().mono);
+  auto identity = std::make_shared<ProcessIdentity>(*process.identity);
+  identity->user = user;
+  identity->uid = uid;
+  process.identity = std::move(identity);
+  process.growth_per_second = growth;
+  return process;
+}
+
+/// The pids that `query` is answered with.
+std::vector<int> pids(House& house, const std::string& query) {
+  std::vector<int> found;
+  const Json answer = house.json("/api/v1/processes?" + query);
+  for (const Json& process : answer["processes"]) {
+    found.push_back(process["pid"].get<int>());
+  }
+  return found;
+}
+
+TEST(Processes, AreSortedByGrowthAndChosenByUser) {
+  House house;
+  auto snapshot = std::make_shared<Snapshot>(*house.view->snapshot);
+  snapshot->processes = {grower(1, "alice", 1000, std::nullopt), grower(2, "bob", 1001, -5.0),
+                         grower(3, "alice", 1000, 7.0), grower(4, "CORP\\eve", 70'000, 9.0),
+                         ProcessReading{}};
+  house.view->snapshot = snapshot;
+  EXPECT_THAT(pids(house, "sort=growth"), ElementsAre(4, 3, 2, 1, 0));
+  EXPECT_THAT(pids(house, "sort=rss"), ElementsAre(1, 2, 3, 4, 0));
+  EXPECT_THAT(pids(house, "user=alice&sort=growth"), ElementsAre(3, 1));
+  EXPECT_THAT(pids(house, "user=1001"), ElementsAre(2));
+  EXPECT_THAT(pids(house, "user=CORP%5Ceve"), ElementsAre(4));
+  EXPECT_THAT(pids(house, "user=ali"), ElementsAre());
+  EXPECT_THAT(pids(house, "user="), ElementsAre());
+  EXPECT_EQ(house.json("/api/v1/processes?user=alice&limit=1")["total"], 2);
+}
+
+TEST(Processes, RefuseAnOrderThatIsNone) {
+  House house;
+  for (const char* sort : {"", "pss", "RSS", "growth,rss", "-rss"}) {
+    EXPECT_EQ(house.get(std::string("/api/v1/processes?sort=") + sort).status, 400) << sort;
+  }
+}
+
 TEST(Processes, AreFiftyUnlessAskedOtherwise) {
   House house;
   auto snapshot = std::make_shared<Snapshot>(*house.view->snapshot);
