@@ -39,6 +39,22 @@ void daemon(From from, To to) {
   to.add_count(from.view.daemon.*kMember);
 }
 
+/// A counter of the store, if there is one.
+template <auto kMember>
+void store(From from, To to) {
+  if (from.view.daemon.store.enabled) {
+    to.add_count(from.view.daemon.store.*kMember);
+  }
+}
+
+/// A counter of each sink.
+template <auto kMember>
+void sinks(From from, To to) {
+  for (const SinkView& sink : from.view.daemon.sinks) {
+    to.add_count(sink.*kMember, {{"sink", sink.name}});
+  }
+}
+
 const PressureLine* pressure(From from, std::optional<PressureLine> Pressure::* kind) {
   if (from.host == nullptr || !from.host->pressure) {
     return nullptr;
@@ -214,17 +230,17 @@ constexpr std::array kMetrics{
            }},
     Metric{"levee_store_dropped_points", counter, "",
            "Points of history lost because the memory for waiting ones is bounded.",
-           [](From from, To to) {
-             if (from.view.daemon.store.enabled) {
-               to.add_count(from.view.daemon.store.dropped_points);
-             }
-           }},
+           store<&store::StoreHealth::dropped_points>},
+    Metric{"levee_store_dropped_events", counter, "",
+           "Alerts and other events that were lost for the same reason.",
+           store<&store::StoreHealth::dropped_events>},
+    Metric{"levee_sink_written", counter, "", "Events that a sink has told.",
+           sinks<&SinkView::written>},
+    Metric{"levee_sink_failed", counter, "",
+           "Events that a sink could not tell; the status says why the last one.",
+           sinks<&SinkView::failed>},
     Metric{"levee_sink_dropped", counter, "", "Events lost because a sink was too slow.",
-           [](From from, To to) {
-             for (const auto& [sink, drops] : from.view.daemon.sink_drops) {
-               to.add_count(drops, {{"sink", sink}});
-             }
-           }},
+           sinks<&SinkView::dropped>},
 };
 
 /// A unit stands at the end of the name, and no name is there twice: both formats demand it.

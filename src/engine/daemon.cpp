@@ -215,7 +215,7 @@ api::DaemonView Daemon::describe(Now now) {
   }
   self_.commands_dropped = inbox_.refused();
   self_.store = outlets_.store_health();
-  self_.sink_drops = outlets_.drops();
+  self_.sinks = outlets_.sinks();
   return self_;
 }
 

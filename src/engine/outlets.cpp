@@ -205,12 +205,17 @@ void Outlets::events(store::EventQuery query,
   store_->events(std::move(query), std::move(answer));
 }
 
-std::vector<std::pair<std::string, std::uint64_t>> Outlets::drops() const {
-  std::vector<std::pair<std::string, std::uint64_t>> drops;
+std::vector<api::SinkView> Outlets::sinks() const {
+  std::vector<api::SinkView> views;
   for (const Outlet& outlet : outlets_) {
-    drops.emplace_back(outlet.sink->name(), outlet.sink->dropped());
+    const sinks::Sink& sink = *outlet.sink;
+    views.push_back({.name = sink.name(),
+                     .written = sink.written(),
+                     .failed = sink.failed(),
+                     .dropped = sink.dropped(),
+                     .last_error = sink.last_error()});
   }
-  return drops;
+  return views;
 }
 
 }  // namespace levee::engine

@@ -150,7 +150,14 @@ inline std::shared_ptr<View> example_view() {
   view->daemon.ticks = 3600;
   view->daemon.protection.memory_lock = {.in_force = true, .detail = "locked on fault", .hint = ""};
   view->daemon.store.durable = true;
-  view->daemon.sink_drops = {{"log", 0}, {"webhook", 2}};
+  view->daemon.sinks = {
+      SinkView{.name = "log", .written = 12, .last_error = {}},
+      SinkView{.name = "webhook",
+               .written = 7,
+               .failed = 1,
+               .dropped = 2,
+               .last_error = Error{ErrorCode::unavailable, "hooks.example answered with status 503",
+                                   "see the logs of that server"}}};
   return view;
 }
 
