@@ -18,7 +18,7 @@ using testing::SizeIs;
 
 class HistoryStoreTest : public testing::Test {
  protected:
-  ScratchDir dir;
+  TempDir dir;
   std::filesystem::path file = dir / "state/history.db";
   HistoryStore store = HistoryStore::open(file).value();
 };

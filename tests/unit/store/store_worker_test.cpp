@@ -57,7 +57,7 @@ bool becomes(const StoreWorker& worker, bool durable) {
 }
 
 TEST(StoreWorker, WritesWhatItIsOfferedAndAnswers) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   ASSERT_TRUE(becomes(worker, true));
   worker.offer(batch_of(10));
@@ -67,7 +67,7 @@ TEST(StoreWorker, WritesWhatItIsOfferedAndAnswers) {
 }
 
 TEST(StoreWorker, WritesWhatWaitsWhenItIsStopped) {
-  const ScratchDir dir;
+  const TempDir dir;
   {
     StoreWorker worker(quick(dir / "history.db"));
     for (int i = 0; i < 20; ++i) {
@@ -80,7 +80,7 @@ TEST(StoreWorker, WritesWhatWaitsWhenItIsStopped) {
 }
 
 TEST(StoreWorker, CountsWhatIsOfferedAfterTheEnd) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   worker.stop(20s);
   worker.offer(batch_of(7));
@@ -88,7 +88,7 @@ TEST(StoreWorker, CountsWhatIsOfferedAfterTheEnd) {
 }
 
 TEST(StoreWorker, RefusesQuestionsAfterTheEnd) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   worker.stop(20s);
   const Answered answer = ask(worker);
@@ -97,7 +97,7 @@ TEST(StoreWorker, RefusesQuestionsAfterTheEnd) {
 }
 
 TEST(StoreWorker, AnswersEveryQuestionOnceAlsoWhenStopped) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto worker = std::make_unique<StoreWorker>(quick(dir / "history.db"));
   std::atomic<int> answers = 0;
   constexpr int kQuestions = 500;  // More than may wait.
@@ -109,7 +109,7 @@ TEST(StoreWorker, AnswersEveryQuestionOnceAlsoWhenStopped) {
 }
 
 TEST(StoreWorker, RefusesMoreQuestionsThanMayWait) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto options = quick(dir / "history.db");
   options.max_waiting_queries = 1;
   std::promise<void> entered;
@@ -129,7 +129,7 @@ TEST(StoreWorker, RefusesMoreQuestionsThanMayWait) {
 }
 
 TEST(StoreWorker, PassesTheStoresRefusalOn) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   ASSERT_TRUE(becomes(worker, true));
   const Answered answer = ask(worker, 7s);
@@ -139,7 +139,7 @@ TEST(StoreWorker, PassesTheStoresRefusalOn) {
 }
 
 TEST(StoreWorker, AnswersWhatHappenedBetweenQuestionsAboutHistory) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   ASSERT_TRUE(becomes(worker, true));
   worker.offer({.points = {}, .events = {event("alert"), event("resolved", 1s)}});
@@ -150,7 +150,7 @@ TEST(StoreWorker, AnswersWhatHappenedBetweenQuestionsAboutHistory) {
 }
 
 TEST(StoreWorker, SaysWhyNoEventsCanBeRead) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "file", "no directory");
   StoreWorker worker(quick(dir / "file/history.db"));
   ASSERT_TRUE(becomes(worker, false));
@@ -163,7 +163,7 @@ TEST(StoreWorker, SaysWhyNoEventsCanBeRead) {
 }
 
 TEST(StoreWorker, PrunesByTheRetentionThatWasSetLast) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto options = quick(dir / "history.db");
   options.clock = [] { return kStart + 30min; };
   StoreWorker worker(options);
@@ -177,7 +177,7 @@ TEST(StoreWorker, PrunesByTheRetentionThatWasSetLast) {
 }
 
 TEST(StoreWorker, PrunesAgainAndAgain) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto options = quick(dir / "history.db");
   options.prune_every = 1ms;
   options.retention.keep_1s = 60s;
@@ -191,7 +191,7 @@ TEST(StoreWorker, PrunesAgainAndAgain) {
 // --- trouble
 
 TEST(StoreWorker, MovesADamagedFileAsideAndGoesOnAtOnce) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "history.db", "this is not what it should be, and it has been so for a while");
   put(dir / "ledger.db", "untouched");
   StoreWorker worker(quick(dir / "history.db"));
@@ -205,7 +205,7 @@ TEST(StoreWorker, MovesADamagedFileAsideAndGoesOnAtOnce) {
 }
 
 TEST(StoreWorker, BeginsAnewWhenTheFileIsDamagedWhileOpen) {
-  const ScratchDir dir;
+  const TempDir dir;
   const auto file = dir / "history.db";
   ASSERT_TRUE(HistoryStore::open(file).value().write(batch_of(3'600, 20)));
   StoreWorker worker(quick(file));
@@ -220,7 +220,7 @@ TEST(StoreWorker, BeginsAnewWhenTheFileIsDamagedWhileOpen) {
 }
 
 TEST(StoreWorker, StaysInMemoryWhenDamageComesAgainAndAgain) {
-  const ScratchDir dir;
+  const TempDir dir;
   const auto file = dir / "history.db";
   auto options = quick(file);
   options.max_moved_aside = 0;
@@ -232,7 +232,7 @@ TEST(StoreWorker, StaysInMemoryWhenDamageComesAgainAndAgain) {
 }
 
 TEST(StoreWorker, LeavesAnotherProgramsFileAlone) {
-  const ScratchDir dir;
+  const TempDir dir;
   const auto file = dir / "history.db";
   SQLite::Database(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE).exec("CREATE TABLE t(x)");
   const std::string before = contents(file);
@@ -246,7 +246,7 @@ TEST(StoreWorker, LeavesAnotherProgramsFileAlone) {
 }
 
 TEST(StoreWorker, SaysWhyItIsNotDurableAndAnswersUnavailable) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "file", "");
   StoreWorker worker(quick(dir / "file" / "history.db"));
   ASSERT_TRUE(becomes(worker, false));
@@ -258,7 +258,7 @@ TEST(StoreWorker, SaysWhyItIsNotDurableAndAnswersUnavailable) {
 }
 
 TEST(StoreWorker, WritesWhatWaitedOnceItCan) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "state", "in the way");
   StoreWorker worker(quick(dir / "state" / "history.db"));
   worker.offer(batch_of(10));
@@ -270,7 +270,7 @@ TEST(StoreWorker, WritesWhatWaitedOnceItCan) {
 }
 
 TEST(StoreWorker, BoundsWhatWaitsAndCountsWhatIsLost) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "state", "in the way");
   auto options = quick(dir / "state" / "history.db");
   options.max_waiting_points = 25;
@@ -290,7 +290,7 @@ TEST(StoreWorker, BoundsWhatWaitsAndCountsWhatIsLost) {
 }
 
 TEST(StoreWorker, TriesOnceMoreWhenStopped) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "state", "in the way");
   auto options = quick(dir / "state" / "history.db");
   options.retry = 1h;
@@ -303,7 +303,7 @@ TEST(StoreWorker, TriesOnceMoreWhenStopped) {
 }
 
 TEST(StoreWorker, EndsAtOnceWhenNothingCanBeWritten) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "state", "in the way");
   auto options = quick(dir / "state" / "history.db");
   options.retry = 1h;
@@ -314,7 +314,7 @@ TEST(StoreWorker, EndsAtOnceWhenNothingCanBeWritten) {
 }
 
 TEST(StoreWorker, DropsABatchThatCouldNeverBeWrittenAndGoesOn) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   // Sums of +inf and -inf make no number, which the database refuses.
   worker.offer({.points = {point("a", 0s, 1e308), point("a", 0s, 1e308)}, .events = {}});
@@ -326,7 +326,7 @@ TEST(StoreWorker, DropsABatchThatCouldNeverBeWrittenAndGoesOn) {
 }
 
 TEST(StoreWorker, SurvivesTheLossOfItsDirectory) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "state" / "history.db"));
   worker.offer(batch_of(10));
   ASSERT_TRUE(eventually([&] { return points_of(ask(worker)) == 10; }));
