@@ -11,7 +11,6 @@ using From = const MetricSource&;
 using To = Samples&;
 using enum MetricType;
 
-constexpr std::array kAlertTypes{AlertType::cpu_memory, AlertType::host_available};
 constexpr std::array kSeverities{Severity::warning, Severity::critical, Severity::emergency};
 constexpr std::array kLevels{Level::optimal, Level::normal, Level::throttled, Level::critical,
                              Level::unavailable};
