@@ -21,6 +21,7 @@ struct Options {
   StyleWish style;
   std::string severity;
   std::string limit = "20";
+  std::string since = "24h";
   bool json = false;
 };
 
@@ -29,7 +30,13 @@ Result<std::string> target_of(const Options& options) {
   if (!limit) {
     return std::unexpected(limit.error());
   }
-  std::string target = fmt::format("/api/v1/monitoring/alerts?limit={}", *limit);
+  const auto since =
+      parse_span(options.since, "--since", std::chrono::seconds{1}, std::chrono::days{730});
+  if (!since) {
+    return std::unexpected(since.error());
+  }
+  std::string target = fmt::format("/api/v1/monitoring/alerts?limit={}&window_seconds={}", *limit,
+                                   std::chrono::ceil<std::chrono::seconds>(*since).count());
   if (!options.severity.empty()) {
     if (!parse_severity(options.severity)) {
       const std::vector<std::string> known{"warning", "critical", "emergency"};
@@ -64,6 +71,9 @@ void declare_alerts(CLI::App& root, Run& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command =
       root.add_subcommand("alerts", "Show the alerts that last and those that are over");
+  command->add_option("--since", options->since, "How far back, also before the daemon's start")
+      ->type_name("TIME")
+      ->capture_default_str();
   command->add_option("--severity", options->severity, "Only warning, critical or emergency")
       ->type_name("WORD");
   command->add_option("--limit", options->limit, "At most so many, the newest first")
@@ -74,6 +84,7 @@ void declare_alerts(CLI::App& root, Run& chosen) {
   add_style(*command, options->style);
   add_footer(*command,
              "levee alerts\n"
+             "levee alerts --since 7d\n"
              "levee alerts --severity critical --limit 5\n"
              "levee alerts --json | jq '.alerts[] | .culprit.command'",
              "0 shown, 1 failed (no daemon), 2 wrong use.");

@@ -17,7 +17,7 @@
 #include "config/settings.hpp"
 #include "history/rollup.hpp"
 #include "levee/result.hpp"
-#include "store/history_store.hpp"
+#include "store/store_worker.hpp"
 
 namespace levee::api {
 
@@ -48,9 +48,10 @@ struct Ports {
   /// Hands a command to the engine; the callback comes exactly once, from any thread. By then
   /// view() shows what the command changed. An `unavailable` error when the queue is full.
   std::function<void(Command, std::function<void(Result<Outcome>)>)> command;
-  /// Asks the store; `unavailable` when there is none.
-  std::function<void(store::Query, std::function<void(Result<std::vector<history::Bucket>>)>)>
-      stored_history;
+  /// Ask the store; `unavailable` when there is none. Answered once, from any thread.
+  std::function<void(store::Query, store::StoreWorker::Answer<history::Bucket>)> stored_history;
+  std::function<void(store::EventQuery, store::StoreWorker::Answer<store::StoredEvent>)>
+      stored_events;
   std::function<Now()> now;
   Authority authority;
 };

@@ -16,7 +16,6 @@ namespace levee::api {
 namespace {
 
 constexpr std::uint64_t kUsualWindow = 300;
-constexpr std::uint64_t kLongestWindow = std::uint64_t{2} * 365 * 24 * 3600;  ///< Two years.
 
 /// More rows than any chart shows; bounds the time and the memory one request can cost.
 constexpr std::size_t kMostRows = 20'000;

@@ -11,9 +11,6 @@ using From = const MetricSource&;
 using To = Samples&;
 using enum MetricType;
 
-constexpr std::array kAlertTypes{AlertType::cpu_memory, AlertType::host_available,
-                                 AlertType::gpu_memory, AlertType::gpu_temperature,
-                                 AlertType::throttle_state};
 constexpr std::array kSeverities{Severity::warning, Severity::critical, Severity::emergency};
 constexpr std::array kLevels{Level::optimal, Level::normal, Level::throttled, Level::critical,
                              Level::unavailable};
@@ -39,6 +36,22 @@ void ceiling(From from, To to) {
 template <auto kMember>
 void daemon(From from, To to) {
   to.add_count(from.view.daemon.*kMember);
+}
+
+/// A counter of the store, if there is one.
+template <auto kMember>
+void store(From from, To to) {
+  if (from.view.daemon.store.enabled) {
+    to.add_count(from.view.daemon.store.*kMember);
+  }
+}
+
+/// A counter of each sink.
+template <auto kMember>
+void sinks(From from, To to) {
+  for (const SinkView& sink : from.view.daemon.sinks) {
+    to.add_count(sink.*kMember, {{"sink", sink.name}});
+  }
 }
 
 const PressureLine* pressure(From from, std::optional<PressureLine> Pressure::* kind) {
@@ -216,17 +229,17 @@ constexpr std::array kMetrics{
            }},
     Metric{"levee_store_dropped_points", counter, "",
            "Points of history lost because the memory for waiting ones is bounded.",
-           [](From from, To to) {
-             if (from.view.daemon.store.enabled) {
-               to.add_count(from.view.daemon.store.dropped_points);
-             }
-           }},
+           store<&store::StoreHealth::dropped_points>},
+    Metric{"levee_store_dropped_events", counter, "",
+           "Alerts and other events that were lost for the same reason.",
+           store<&store::StoreHealth::dropped_events>},
+    Metric{"levee_sink_written", counter, "", "Events that a sink has told.",
+           sinks<&SinkView::written>},
+    Metric{"levee_sink_failed", counter, "",
+           "Events that a sink could not tell; the status says why the last one.",
+           sinks<&SinkView::failed>},
     Metric{"levee_sink_dropped", counter, "", "Events lost because a sink was too slow.",
-           [](From from, To to) {
-             for (const auto& [sink, drops] : from.view.daemon.sink_drops) {
-               to.add_count(drops, {{"sink", sink}});
-             }
-           }},
+           sinks<&SinkView::dropped>},
 };
 
 static_assert(is_well_formed(kMetrics));

@@ -153,10 +153,20 @@ ordered_json protection_json(const actions::Protection& protection) {
       {"in_force", protection.in_force}, {"detail", protection.detail}, {"hint", protection.hint}};
 }
 
+ordered_json error_json(const std::optional<Error>& error) {
+  if (!error) {
+    return {};
+  }
+  return {{"detail", error->message}, {"hint", error->hint}, {"code", to_string(error->code)}};
+}
+
 ordered_json daemon_json(const DaemonView& daemon) {
   ordered_json sinks = ordered_json::object();
-  for (const auto& [name, drops] : daemon.sink_drops) {
-    sinks[name] = {{"dropped", drops}};
+  for (const SinkView& sink : daemon.sinks) {
+    sinks[sink.name] = {{"written", sink.written},
+                        {"failed", sink.failed},
+                        {"dropped", sink.dropped},
+                        {"last_error", error_json(sink.last_error)}};
   }
   return {{"pid", daemon.pid},
           {"version", LEVEE_VERSION},
@@ -229,6 +239,7 @@ ordered_json store_json(const store::StoreHealth& store) {
           {"reason", store.reason},
           {"since", time_or_null(store.since)},
           {"dropped_points", store.dropped_points},
+          {"dropped_events", store.dropped_events},
           {"moved_aside",
            store.moved_aside ? ordered_json(store.moved_aside->string()) : ordered_json()}};
 }

@@ -118,6 +118,9 @@ template <class Done>
 /// `text` in quotes, shortened for a message.
 [[nodiscard]] std::string in_quotes(std::string_view text);
 
+/// The longest `window_seconds`: two years, as long as anything is kept.
+inline constexpr std::uint64_t kLongestWindow = std::uint64_t{2} * 365 * 24 * 3600;
+
 /// How long the last tick may lie back before the engine counts as stalled.
 [[nodiscard]] std::chrono::nanoseconds stall_limit(const View& view);
 
@@ -126,11 +129,13 @@ template <class Done>
 // monitoring.cpp
 Result<Response> get_status(const Call& call);
 Result<Response> get_report(const Call& call);
-Result<Response> get_alerts(const Call& call);
 Result<Response> get_suggestions(const Call& call);
 Result<Response> get_overview(const Call& call);
 Result<Response> get_processes(const Call& call);
 Result<void> post_cleanup(const Call& call, Responder respond);
+
+// alerts.cpp
+Result<void> get_alerts(const Call& call, Responder respond);
 
 // history.cpp
 Result<void> get_history(const Call& call, Responder respond);

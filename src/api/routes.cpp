@@ -4,11 +4,11 @@
 namespace levee::api {
 namespace {
 
-constexpr std::array<std::string_view, 2> kAlertQuery{"severity", "limit"};
+constexpr std::array<std::string_view, 3> kAlertQuery{"severity", "limit", "window_seconds"};
 constexpr std::array<std::string_view, 1> kCleanupQuery{"force"};
 constexpr std::array<std::string_view, 1> kHistoryQuery{"window_seconds"};
 constexpr std::array<std::string_view, 1> kEventQuery{"since"};
-constexpr std::array<std::string_view, 1> kProcessQuery{"limit"};
+constexpr std::array<std::string_view, 3> kProcessQuery{"limit", "user", "sort"};
 constexpr std::array<std::string_view, 1> kMetricsQuery{"format"};
 constexpr std::array<std::string_view, 1> kGpuQuery{"gpu_id"};
 constexpr std::array<std::string_view, 2> kGpuHistoryQuery{"gpu_id", "window_seconds"};
@@ -43,7 +43,8 @@ constexpr std::array kRoutes{
           get_report,
           "The machine now, its last five minutes and its alerts"},
     Route{"GET", "/api/v1/monitoring/alerts", Action::read, kAlertQuery, Takes::no_body,
-          Needs::view, get_alerts, "Alerts, newest first"},
+          Needs::view, get_alerts,
+          "Alerts, newest first; with window_seconds also those of earlier runs"},
     Route{"GET",
           "/api/v1/monitoring/optimization-suggestions",
           Action::read,
@@ -59,7 +60,8 @@ constexpr std::array kRoutes{
     Route{"GET", "/api/v1/events", Action::read, kEventQuery, Takes::no_body, Needs::view,
           get_events, "Server-sent events, from now or after an event's id"},
     Route{"GET", "/api/v1/processes", Action::read, kProcessQuery, Takes::no_body, Needs::view,
-          get_processes, "The largest processes"},
+          get_processes,
+          "The largest processes, or the fastest growing ones (sort=growth); of all or one user"},
     Route{"GET", "/api/v1/gpus", Action::read, kGpuQuery, Takes::no_body, Needs::view, get_gpus,
           "Every GPU: memory, state, processes, users, health; or one of them"},
     Route{"GET", "/api/v1/gpus/history", Action::read, kGpuHistoryQuery, Takes::no_body,

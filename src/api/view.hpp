@@ -49,6 +49,15 @@ struct GuardView {
   double fill_bytes_per_second = 0;  ///< The assumed or learned fastest fill rate.
 };
 
+/// How one sink does its work.
+struct SinkView {
+  std::string name;
+  std::uint64_t written = 0;
+  std::uint64_t failed = 0;         ///< Given up, retries included.
+  std::uint64_t dropped = 0;        ///< Lost because its queue was full.
+  std::optional<Error> last_error;  ///< Of the last event that failed, if one did.
+};
+
 /// The daemon's own use and work.
 struct DaemonView {
   pid_t pid = 0;
@@ -60,7 +69,7 @@ struct DaemonView {
   std::uint64_t commands_dropped = 0;
   actions::ProtectionReport protection;
   store::StoreHealth store;
-  std::vector<std::pair<std::string, std::uint64_t>> sink_drops;  ///< Sink name → lost events.
+  std::vector<SinkView> sinks;
 };
 
 /// A past event as the stream sends it.

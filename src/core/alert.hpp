@@ -1,6 +1,7 @@
 // Alert: something crossed a threshold. Event: something happened. Both are plain values.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,6 +18,11 @@ namespace levee {
 
 /// The alert types of contract G3; to_string gives the names used in JSON and metrics.
 enum class AlertType { cpu_memory, host_available, gpu_memory, gpu_temperature, throttle_state };
+
+/// All of them, in their order: what has a line per type goes through these.
+inline constexpr std::array kAlertTypes{AlertType::cpu_memory, AlertType::host_available,
+                                        AlertType::gpu_memory, AlertType::gpu_temperature,
+                                        AlertType::throttle_state};
 
 [[nodiscard]] std::string_view to_string(AlertType type) noexcept;
 

@@ -248,7 +248,7 @@ api::DaemonView Daemon::describe(Now now) {
   }
   self_.commands_dropped = inbox_.refused();
   self_.store = outlets_.store_health();
-  self_.sink_drops = outlets_.drops();
+  self_.sinks = outlets_.sinks();
   return self_;
 }
 
@@ -359,6 +359,10 @@ api::Ports Daemon::ports() {
           .stored_history =
               [this](store::Query query, auto answer) {
                 outlets_.query(std::move(query), std::move(answer));
+              },
+          .stored_events =
+              [this](store::EventQuery query, auto answer) {
+                outlets_.events(std::move(query), std::move(answer));
               },
           .now = read_clock,
           .authority = {.daemon_uid = ::geteuid()}};

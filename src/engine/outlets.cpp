@@ -42,6 +42,11 @@ std::unique_ptr<sinks::Sink> make_log(const Outlets::Options& options, const con
   return sink ? std::move(*sink) : nullptr;
 }
 
+std::unexpected<Error> no_store() {
+  return fail(ErrorCode::unavailable, "no history is kept on disk",
+              "set store.enabled, and a state directory that can be written");
+}
+
 }  // namespace
 
 store::Retention retention_of(const config::Store& config) {
@@ -189,22 +194,34 @@ store::StoreHealth Outlets::store_health() const {
   return health;
 }
 
-void Outlets::query(store::Query query,
-                    std::function<void(Result<std::vector<history::Bucket>>)> answer) {
+void Outlets::query(store::Query query, store::StoreWorker::Answer<history::Bucket> answer) {
   if (!store_) {
-    answer(fail(ErrorCode::unavailable, "no history is kept on disk",
-                "set store.enabled, and a state directory that can be written"));
+    answer(no_store());
     return;
   }
   store_->query(std::move(query), std::move(answer));
 }
 
-std::vector<std::pair<std::string, std::uint64_t>> Outlets::drops() const {
-  std::vector<std::pair<std::string, std::uint64_t>> drops;
-  for (const Outlet& outlet : outlets_) {
-    drops.emplace_back(outlet.sink->name(), outlet.sink->dropped());
+void Outlets::events(store::EventQuery query,
+                     store::StoreWorker::Answer<store::StoredEvent> answer) {
+  if (!store_) {
+    answer(no_store());
+    return;
   }
-  return drops;
+  store_->events(std::move(query), std::move(answer));
+}
+
+std::vector<api::SinkView> Outlets::sinks() const {
+  std::vector<api::SinkView> views;
+  for (const Outlet& outlet : outlets_) {
+    const sinks::Sink& sink = *outlet.sink;
+    views.push_back({.name = sink.name(),
+                     .written = sink.written(),
+                     .failed = sink.failed(),
+                     .dropped = sink.dropped(),
+                     .last_error = sink.last_error()});
+  }
+  return views;
 }
 
 }  // namespace levee::engine

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/view.hpp"
 #include "config/config.hpp"
 #include "history/host_sample.hpp"
 #include "sinks/sink.hpp"
@@ -49,8 +50,9 @@ class Outlets {
   void stop(std::chrono::milliseconds grace);
 
   [[nodiscard]] store::StoreHealth store_health() const;
-  void query(store::Query query, std::function<void(Result<std::vector<history::Bucket>>)> answer);
-  [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> drops() const;
+  void query(store::Query query, store::StoreWorker::Answer<history::Bucket> answer);
+  void events(store::EventQuery query, store::StoreWorker::Answer<store::StoredEvent> answer);
+  [[nodiscard]] std::vector<api::SinkView> sinks() const;
 
  private:
   /// A sink, and the table of the configuration it is made from.

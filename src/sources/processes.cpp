@@ -1,6 +1,5 @@
 #include "sources/processes.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
@@ -15,15 +14,13 @@
 #include "sources/fields.hpp"
 #include "sources/file.hpp"
 #include "sources/growth.hpp"
+#include "sources/pid_list.hpp"
 #include "sources/proc_text.hpp"
 #include "sources/process_files.hpp"
 
 namespace levee::sources {
 namespace {
 
-/// /proc/loadavg tells cheaply whether anybody came or went, but some container runtimes write a
-/// stale one or a constant: list anyway once in so many scans.
-constexpr std::uint64_t kListAnyway = 5;
 /// An identity is read again after so many turns: exec under the same name, a changed title.
 constexpr unsigned kIdentityTurns = 10;
 constexpr unsigned kYoung = kIdentityTurns - 1;
@@ -32,10 +29,6 @@ constexpr unsigned kYoung = kIdentityTurns - 1;
 constexpr std::size_t kMostVerified = 64;
 
 enum class Kind { unread, user, kernel, hidden };
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const noexcept { ::closedir(directory); }
-};
 
 /// What is known of one pid between two scans.
 struct Tracked {
@@ -60,23 +53,16 @@ struct Tracked {
   [[nodiscard]] bool is_young() const { return identity_turns == kYoung; }
 };
 
-/// Total threads and last pid: the end of "0.12 0.05 0.01 1/89 6367". Empty if there is none.
-std::string fork_marker(const Root& root) {
-  const std::string text = root.read("/proc/loadavg").value_or("");
-  const std::size_t slash = text.find('/');
-  return slash == std::string::npos ? std::string{} : text.substr(slash + 1);
-}
-
 }  // namespace
 
 class ProcessSource::Tracker {
  public:
   Tracker(Root root, Options options, std::shared_ptr<UserNames> users)
-      : root_(std::move(root)),
-        options_(options),
+      : options_(options),
         users_(std::move(users)),
-        boot_(read_boot_id(root_)),
-        page_(static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))) {}
+        boot_(read_boot_id(root)),
+        page_(static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))),
+        pids_(std::move(root)) {}
 
   Result<ProcessScan> scan(Thoroughness thoroughness, MonoTime now);
 
@@ -93,19 +79,16 @@ class ProcessSource::Tracker {
   [[nodiscard]] ProcessScan result();
   void watch(const std::vector<Tracked*>& by_size);
   void set_watched(Tracked& process, bool watched) const;
-  [[nodiscard]] int proc() const { return ::dirfd(directory_.get()); }
+  [[nodiscard]] int proc() const { return pids_.proc(); }
 
-  Root root_;
   Options options_;
   std::shared_ptr<UserNames> users_;
   BootId boot_;
   std::uint64_t page_;
-  std::unique_ptr<DIR, CloseDirectory> directory_;  ///< /proc
-  std::vector<std::unique_ptr<Tracked>> tracked_;   ///< By pid, rising.
-  std::string marker_;
-  std::uint64_t scans_since_list_ = 0;
-  pid_t last_turn_ = 0;               ///< The turns go on behind this pid.
-  std::optional<MonoTime> previous_;  ///< The scan before this one.
+  PidList pids_;
+  std::vector<std::unique_ptr<Tracked>> tracked_;  ///< By pid, rising.
+  pid_t last_turn_ = 0;                            ///< The turns go on behind this pid.
+  std::optional<MonoTime> previous_;               ///< The scan before this one.
 };
 
 Result<ProcessScan> ProcessSource::Tracker::scan(Thoroughness thoroughness, MonoTime now) {
@@ -126,49 +109,26 @@ Result<ProcessScan> ProcessSource::Tracker::scan(Thoroughness thoroughness, Mono
   read_turns(thorough ? tracked_.size() : std::max(share, options_.least_reads), now);
   read_watched(now);
   if (std::erase_if(tracked_, [](const auto& process) { return process->gone; }) > 0) {
-    marker_.clear();  // a freed pid may be in use again already: list anew
+    pids_.distrust();  // a freed pid may be in use again already: list anew
   }
   previous_ = now;
   return result();
 }
 
-/// Lists /proc, if somebody came or went since the last time.
+/// Takes over who is there, if somebody came or went since the last time.
 std::optional<Error> ProcessSource::Tracker::list(bool thorough) {
-  std::string marker = fork_marker(root_);
-  const bool unchanged = !marker.empty() && marker == marker_;
-  if (directory_ && unchanged && !thorough && ++scans_since_list_ < kListAnyway) {
+  auto changes = pids_.changes(thorough);
+  if (!changes) {
+    return std::move(changes.error());
+  }
+  if (!*changes) {
     return std::nullopt;
   }
-  const std::string path = root_.at("/proc");
-  if (directory_) {
-    ::rewinddir(directory_.get());
-  } else {
-    directory_.reset(::opendir(path.c_str()));
-  }
-  if (!directory_) {
-    return file_error("cannot list " + path, errno);
-  }
-  std::vector<std::pair<pid_t, ino_t>> listed;
-  listed.reserve(tracked_.size() + 64);
-  errno = 0;
-  while (const dirent* entry = ::readdir(directory_.get())) {
-    const auto pid = to_number<pid_t>(entry->d_name);
-    if (pid && *pid > 0) {
-      listed.emplace_back(*pid, entry->d_ino);
-    }
-  }
-  if (errno != 0) {
-    const int error = errno;
-    directory_.reset();
-    return file_error("cannot list " + path, error);
-  }
-  std::ranges::sort(listed);
-
   // Both are sorted by pid: walk them side by side.
   std::vector<std::unique_ptr<Tracked>> merged;
-  merged.reserve(listed.size());
+  merged.reserve((*changes)->size());
   auto known = tracked_.begin();
-  for (const auto& [pid, inode] : listed) {
+  for (const auto& [pid, inode] : **changes) {
     while (known != tracked_.end() && (*known)->pid < pid) {
       ++known;
     }
@@ -178,8 +138,6 @@ std::optional<Error> ProcessSource::Tracker::list(bool thorough) {
     merged.back()->inode = inode;
   }
   tracked_ = std::move(merged);
-  marker_ = std::move(marker);
-  scans_since_list_ = 0;
   return std::nullopt;
 }
 

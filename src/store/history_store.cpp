@@ -1,6 +1,6 @@
 #include "store/history_store.hpp"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -138,11 +138,6 @@ struct HistoryStore::Impl {
       " WHERE series=?1 AND width=?2 AND start<?3 ORDER BY start LIMIT ?4)"};
   SQLite::Statement add_event{*database,
                               "INSERT INTO event(at, kind, severity, json) VALUES(?,?,?,?)"};
-  SQLite::Statement read_events{
-      *database, "SELECT at, kind, severity, json FROM event ORDER BY at DESC, id DESC LIMIT ?1"};
-  SQLite::Statement read_kind{*database,
-                              "SELECT at, kind, severity, json FROM event WHERE kind=?2"
-                              " ORDER BY at DESC, id DESC LIMIT ?1"};
   SQLite::Statement drop_events{
       *database,
       "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at<? ORDER BY at LIMIT ?)"};
@@ -344,16 +339,22 @@ void HistoryStore::Impl::read_series(std::int64_t id, const std::string& name, c
   }
 }
 
-Result<std::vector<StoredEvent>> HistoryStore::events(std::size_t limit,
-                                                      std::string_view kind) const {
+Result<std::vector<StoredEvent>> HistoryStore::events(const EventQuery& query) const {
   constexpr std::size_t kLargest = std::numeric_limits<std::int64_t>::max();
   return impl_->guarded("reading", [&] {
-    SQLite::Statement& statement = kind.empty() ? impl_->read_events : impl_->read_kind;
-    Rows rows(statement);
-    statement.bind(1, static_cast<std::int64_t>(std::min(limit, kLargest)));
-    if (!kind.empty()) {
-      statement.bind(2, std::string(kind));
+    const std::vector<std::string_view> places(query.kinds.size(), "?");
+    SQLite::Statement statement(
+        *impl_->database,
+        fmt::format("SELECT at, kind, severity, json FROM event WHERE at>=? {}"
+                    " ORDER BY at DESC, id DESC LIMIT ?",
+                    places.empty() ? "" : fmt::format("AND kind IN ({})", fmt::join(places, ","))));
+    int place = 0;
+    statement.bind(++place, std::int64_t{query.since.time_since_epoch().count()});
+    for (const std::string& kind : query.kinds) {
+      statement.bind(++place, kind);
     }
+    statement.bind(++place, static_cast<std::int64_t>(std::min(query.limit, kLargest)));
+    Rows rows(statement);
     std::vector<StoredEvent> found;
     while (rows.next()) {
       found.push_back({WallTime{std::chrono::milliseconds{rows[0].getInt64()}}, rows[1].getString(),

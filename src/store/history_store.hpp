@@ -17,7 +17,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/alert.hpp"
@@ -60,6 +59,13 @@ struct Query {
   std::chrono::seconds width;  ///< One of history::kResolutions.
 };
 
+/// A question about what happened: the newest events first.
+struct EventQuery {
+  std::vector<std::string> kinds;    ///< Empty: all.
+  WallTime since = WallTime::min();  ///< None older than this.
+  std::size_t limit = 1000;
+};
+
 class HistoryStore {
  public:
   /// Most buckets one query may return (about 30 MB in memory).
@@ -81,9 +87,8 @@ class HistoryStore {
   /// Buckets ordered by series, then start. `resource_exhausted` for more than kMaxBuckets.
   [[nodiscard]] Result<std::vector<history::Bucket>> query(const Query& query) const;
 
-  /// The newest events, newest first; `kind` empty = all.
-  [[nodiscard]] Result<std::vector<StoredEvent>> events(std::size_t limit,
-                                                        std::string_view kind = {}) const;
+  /// The newest events, newest first.
+  [[nodiscard]] Result<std::vector<StoredEvent>> events(const EventQuery& query) const;
 
   /// False when the file was deleted, moved or replaced underneath: what is written now is lost.
   [[nodiscard]] bool is_in_place() const;

@@ -18,10 +18,23 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Question {
-  Query query;
-  StoreWorker::Answer answer;
-};
+/// Looks into the store and answers, or answers with why there is none. Returns what went wrong.
+using Question = std::function<std::optional<Error>(Result<const HistoryStore*>)>;
+
+template <class Look, class T>
+Question question(Look look, StoreWorker::Answer<T> answer) {
+  return [look = std::move(look),
+          answer = std::move(answer)](Result<const HistoryStore*> store) -> std::optional<Error> {
+    Result<std::vector<T>> found =
+        store ? look(**store) : std::unexpected(std::move(store.error()));
+    std::optional<Error> failure;
+    if (!found) {
+      failure = found.error();
+    }
+    answer(std::move(found));
+    return failure;
+  };
+}
 
 /// One thing for the thread to do; with neither a batch nor a question it is upkeep.
 struct Work {
@@ -50,6 +63,7 @@ struct StoreWorker::Impl {
   void open();
   void prune();
   void write(Batch batch);
+  void ask(Question question);
   void answer(const Question& question);
   void refuse_remaining();
   void store_works();
@@ -95,21 +109,31 @@ void StoreWorker::offer(Batch batch) {
   impl_->wake.notify_one();
 }
 
-void StoreWorker::query(Query query, Answer answer) {
+void StoreWorker::query(Query query, Answer<history::Bucket> answer) {
+  impl_->ask(question([query = std::move(query)](const HistoryStore& s) { return s.query(query); },
+                      std::move(answer)));
+}
+
+void StoreWorker::events(EventQuery query, Answer<StoredEvent> answer) {
+  impl_->ask(question([query = std::move(query)](const HistoryStore& s) { return s.events(query); },
+                      std::move(answer)));
+}
+
+void StoreWorker::Impl::ask(Question question) {
   std::string refusal;
   {
-    const std::lock_guard lock(impl_->mutex);
-    if (impl_->stop_by) {
+    const std::lock_guard lock(mutex);
+    if (stop_by) {
       refusal = "the store is being closed";
-    } else if (impl_->questions.size() >= impl_->options.max_waiting_queries) {
-      refusal = fmt::format("{} questions about history wait already", impl_->questions.size());
+    } else if (questions.size() >= options.max_waiting_queries) {
+      refusal = fmt::format("{} questions about history wait already", questions.size());
     } else {
-      impl_->questions.push_back({std::move(query), std::move(answer)});
-      impl_->wake.notify_one();
+      questions.push_back(std::move(question));
+      wake.notify_one();
       return;
     }
   }
-  answer(fail(ErrorCode::unavailable, std::move(refusal), "ask again in a moment"));
+  question(fail(ErrorCode::unavailable, std::move(refusal), "ask again in a moment"));
 }
 
 void StoreWorker::set_retention(Retention retention) {
@@ -275,19 +299,13 @@ void StoreWorker::Impl::prune() {
 }
 
 void StoreWorker::Impl::answer(const Question& question) {
-  Result<std::vector<history::Bucket>> result;
-  if (store) {
-    result = store->query(question.query);
-  } else {
+  Result<const HistoryStore*> readable = store ? &*store : nullptr;
+  if (!store) {
     const std::lock_guard lock(mutex);
-    result = fail(ErrorCode::unavailable, "no history can be read: " + health.reason,
-                  "see the health of the store");
+    readable = fail(ErrorCode::unavailable, "no history can be read: " + health.reason,
+                    "see the health of the store");
   }
-  std::optional<Error> failure;
-  if (!result) {
-    failure = result.error();
-  }
-  question.answer(std::move(result));
+  const std::optional<Error> failure = question(std::move(readable));
   if (failure && failure->code == ErrorCode::corrupt) {
     recover_from(*failure);
   }
@@ -303,7 +321,7 @@ void StoreWorker::Impl::refuse_remaining() {
     }
   }
   for (const Question& question : remaining) {
-    question.answer(fail(ErrorCode::unavailable, "the store is being closed"));
+    question(fail(ErrorCode::unavailable, "the store is being closed"));
   }
 }
 

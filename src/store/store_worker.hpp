@@ -31,7 +31,8 @@ struct StoreHealth {
 
 class StoreWorker {
  public:
-  using Answer = std::function<void(Result<std::vector<history::Bucket>>)>;
+  template <class T>
+  using Answer = std::function<void(Result<std::vector<T>>)>;
 
   struct Options {
     std::filesystem::path file;
@@ -53,10 +54,11 @@ class StoreWorker {
   /// Queues a batch. Never blocks on the disk.
   void offer(Batch batch);
 
-  /// Answers `query` on the store's thread; `answer` is called exactly once, also at shutdown. A
-  /// query that cannot be queued (too many wait, or stop() was called) is refused on the caller's
-  /// own thread. `unavailable`, with the reason, while the history is not durable.
-  void query(Query query, Answer answer);
+  /// Answers on the store's thread; `answer` is called exactly once, also at shutdown. A question
+  /// that cannot be queued (too many wait, or stop() was called) is refused on the caller's own
+  /// thread. `unavailable`, with the reason, while the history is not durable.
+  void query(Query query, Answer<history::Bucket> answer);
+  void events(EventQuery query, Answer<StoredEvent> answer);
 
   void set_retention(Retention retention);
 

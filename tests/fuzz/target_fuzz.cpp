@@ -78,6 +78,12 @@ Api& fixed_api() {
             require(query.from < query.to && query.width > std::chrono::seconds{0});
             done(std::vector<history::Bucket>{});
           },
+      .stored_events =
+          [](const store::EventQuery& query,
+             const std::function<void(Result<std::vector<store::StoredEvent>>)>& done) {
+            require(query.since < example_now().wall && query.limit > 0);
+            done(std::vector<store::StoredEvent>{});
+          },
       .now = [] { return example_now(); },
       .authority = Authority{.daemon_uid = kDaemonUid}});
   return api;

@@ -4,19 +4,36 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace levee::test {
+
+/// The whole content of `file`; empty when it cannot be read.
+inline std::string contents(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+/// Makes `file` with `text`, or replaces its content.
+inline void put(const std::filesystem::path& file, std::string_view text) {
+  std::ofstream(file, std::ios::binary | std::ios::trunc) << text;
+}
 
 class TempDir {
  public:
   TempDir() {
     std::string name = (std::filesystem::temp_directory_path() / "levee-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
+    if (::mkdtemp(name.data()) == nullptr) {
+      throw std::system_error(errno, std::system_category(), name);
+    }
+    path_ = name;
   }
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
@@ -33,7 +50,7 @@ class TempDir {
   /// Makes the file `name` (and its directories) with `text`, or replaces its content.
   void write(std::string_view name, std::string_view text) const {
     std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << text;
+    put(path_ / name, text);
   }
 
   /// Writes over the beginning of the file in one system call, as a kernel file changes: whoever

@@ -16,12 +16,14 @@ namespace {
 api::Ports ports_around(std::shared_ptr<const api::View> view) {
   const Error no_daemon{ErrorCode::unavailable, "no daemon is running",
                         "start one with `levee serve`"};
-  return {.view = [view = std::move(view)] { return view; },
-          .command = [=](const auto&, const auto& answer) { answer(std::unexpected(no_daemon)); },
-          .stored_history = [=](const auto&,
-                                const auto& answer) { answer(std::unexpected(no_daemon)); },
-          .now = engine::read_clock,
-          .authority = {}};
+  return {
+      .view = [view = std::move(view)] { return view; },
+      .command = [=](const auto&, const auto& answer) { answer(std::unexpected(no_daemon)); },
+      .stored_history = [=](const auto&,
+                            const auto& answer) { answer(std::unexpected(no_daemon)); },
+      .stored_events = [=](const auto&, const auto& answer) { answer(std::unexpected(no_daemon)); },
+      .now = engine::read_clock,
+      .authority = {}};
 }
 
 /// What only a daemon has is unknown, not zero.

@@ -26,6 +26,7 @@ void declare_all(CLI::App& root, Run& chosen) {
   root.set_version_flag("-V,--version", fmt::format("levee {}", kVersion));
   declare_status(root, chosen);
   declare_check(root, chosen);
+  declare_ps(root, chosen);
   declare_alerts(root, chosen);
   declare_history(root, chosen);
   declare_doctor(root, chosen);

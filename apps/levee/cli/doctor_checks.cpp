@@ -179,6 +179,48 @@ Check port(const Facts& facts) {
           facts.daemon ? "" : "start with --listen 127.0.0.1:PORT or --listen off"};
 }
 
+double count_at(const Json& json, std::string_view name) {
+  return number_at(json, name).value_or(0);
+}
+
+/// Whether those who want to be told are told; only a running daemon knows.
+Check sinks(const Json& overview) {
+  constexpr const char* kWhat = "sinks";
+  std::vector<std::string> losses;
+  std::string hint;
+  const Json& all = member_at(overview, "daemon", "sinks");
+  for (const auto& [name, sink] : all.items()) {
+    const double failed = count_at(sink, "failed");
+    const double dropped = count_at(sink, "dropped");
+    if (failed > 0) {
+      losses.push_back(fmt::format("{}: {:.0f} events failed, the last one: {}", name, failed,
+                                   text_at(sink, "last_error", "detail").value_or("not known")));
+      hint = text_at(sink, "last_error", "hint").value_or("");
+    }
+    if (dropped > 0) {
+      losses.push_back(fmt::format("{}: {:.0f} events dropped, it was too slow", name, dropped));
+    }
+  }
+  if (!losses.empty()) {
+    return {Grade::warn, kWhat, fmt::format("{}", fmt::join(losses, "; ")), hint};
+  }
+  return {Grade::ok, kWhat, fmt::format("{} at work, nothing lost", all.size()), {}};
+}
+
+Check history(const Json& overview) {
+  constexpr const char* kWhat = "history";
+  const Json& store = member_at(overview, "store");
+  const double points = count_at(store, "dropped_points");
+  const double events = count_at(store, "dropped_events");
+  if (points > 0 || events > 0) {
+    return {Grade::warn, kWhat,
+            fmt::format("{:.0f} points and {:.0f} events were lost since the daemon started",
+                        points, events),
+            "it could not be written for too long; the reason is in the daemon's log"};
+  }
+  return {Grade::ok, kWhat, "nothing lost", {}};
+}
+
 Check protection(std::string what, bool in_force, std::string detail, std::string hint) {
   return {in_force ? Grade::ok : Grade::info, std::move(what), std::move(detail), std::move(hint)};
 }
@@ -255,6 +297,10 @@ Check gpus(const Facts& facts) {
 std::vector<Check> examine(const Facts& facts) {
   std::vector<Check> checks{daemon(facts),    host_memory(facts), cgroup(facts),    pressure(facts),
                             processes(facts), user_names(facts),  state_dir(facts), port(facts)};
+  if (facts.daemon && facts.daemon->overview) {
+    checks.push_back(history(*facts.daemon->overview));
+    checks.push_back(sinks(*facts.daemon->overview));
+  }
   std::ranges::move(protections(facts), std::back_inserter(checks));
   checks.push_back(clock(facts));
   checks.push_back(configuration(facts));

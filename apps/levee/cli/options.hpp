@@ -43,6 +43,7 @@ void add_footer(CLI::App& command, std::string_view examples, std::string_view e
 void declare_serve(CLI::App& root, Run& chosen);
 void declare_status(CLI::App& root, Run& chosen);
 void declare_check(CLI::App& root, Run& chosen);
+void declare_ps(CLI::App& root, Run& chosen);
 void declare_alerts(CLI::App& root, Run& chosen);
 void declare_history(CLI::App& root, Run& chosen);
 void declare_config(CLI::App& root, Run& chosen);

@@ -180,13 +180,20 @@ std::string process_text(const Json& process) {
   const auto rss = number_at(process, "rss_bytes");
   std::string result =
       fmt::format("{} ({}", name_of(process), rss ? format_bytes(bytes_of(*rss)) : "-");
-  // Below a tenth of a MiB a minute it is noise.
-  const double per_minute = number_at(process, "growth_bytes_per_second").value_or(0) * 60;
-  if (std::abs(per_minute) >= static_cast<double>(kMiB) / 10) {
-    result += fmt::format(", {}{}/min", per_minute > 0 ? "+" : "-",
-                          format_bytes(bytes_of(std::abs(per_minute))));
+  const auto growth = number_at(process, "growth_bytes_per_second");
+  if (const std::string text = growth_text(growth.value_or(0)); !text.empty()) {
+    result += ", " + text;
   }
   return result + ")";
+}
+
+std::string growth_text(double bytes_per_second) {
+  const double per_minute = bytes_per_second * 60;
+  if (std::abs(per_minute) < static_cast<double>(kMiB) / 10) {
+    return {};
+  }
+  return fmt::format("{}{}/min", per_minute > 0 ? "+" : "-",
+                     format_bytes(bytes_of(std::abs(per_minute))));
 }
 
 std::string value_text(const Json& alert) {

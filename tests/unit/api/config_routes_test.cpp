@@ -71,6 +71,7 @@ TEST(ConfigRoute, AnswersWithWhatIsInForceAfterwards) {
                                .needs_restart = {"server.listen"}});
           },
       .stored_history = {},
+      .stored_events = {},
       .now = [&] { return house.now; },
       .authority = Authority{.daemon_uid = kDaemonUid}};
   Api api(std::move(ports));

@@ -150,7 +150,14 @@ inline std::shared_ptr<View> example_view() {
   view->daemon.ticks = 3600;
   view->daemon.protection.memory_lock = {.in_force = true, .detail = "locked on fault", .hint = ""};
   view->daemon.store.durable = true;
-  view->daemon.sink_drops = {{"log", 0}, {"webhook", 2}};
+  view->daemon.sinks = {
+      SinkView{.name = "log", .written = 12, .last_error = {}},
+      SinkView{.name = "webhook",
+               .written = 7,
+               .failed = 1,
+               .dropped = 2,
+               .last_error = Error{ErrorCode::unavailable, "hooks.example answered with status 503",
+                                   "see the logs of that server"}}};
   return view;
 }
 
@@ -165,6 +172,8 @@ class House {
   Result<Outcome> outcome = fail(ErrorCode::unavailable, "no engine");
   std::vector<store::Query> queries;
   Result<std::vector<history::Bucket>> stored = fail(ErrorCode::unavailable, "no store");
+  std::vector<store::EventQuery> event_queries;
+  Result<std::vector<store::StoredEvent>> stored_events = fail(ErrorCode::unavailable, "no store");
 
   /// A well-formed request from this machine.
   [[nodiscard]] Request request(std::string method, std::string target, std::string body = {}) {
@@ -215,6 +224,12 @@ class House {
                             const std::function<void(Result<std::vector<history::Bucket>>)>& done) {
                        queries.push_back(std::move(query));
                        done(stored);
+                     },
+                 .stored_events =
+                     [this](store::EventQuery query,
+                            const store::StoreWorker::Answer<store::StoredEvent>& done) {
+                       event_queries.push_back(std::move(query));
+                       done(stored_events);
                      },
                  .now = [this] { return now; },
                  .authority = Authority{.daemon_uid = kDaemonUid}};

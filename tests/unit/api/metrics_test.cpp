@@ -26,7 +26,9 @@ std::shared_ptr<View> full_view() {
   view->active = std::make_shared<const std::vector<Alert>>(std::vector{alert});
   view->alert_counts = std::make_shared<const AlertCounts>(
       AlertCounts{{{AlertType::cpu_memory, Severity::warning}, 3}});
-  view->daemon.sink_drops.emplace_back("odd \"name\"\\\n", 5);
+  view->daemon.sinks.push_back(
+      SinkView{.name = "odd \"name\"\\\n", .dropped = 5, .last_error = {}});
+  view->daemon.store.dropped_events = 4;
   return view;
 }
 
@@ -41,7 +43,7 @@ std::shared_ptr<View> empty_view() {
   view->guard = {};
   view->daemon.self.rss = {};
   view->daemon.store.enabled = false;
-  view->daemon.sink_drops.clear();
+  view->daemon.sinks.clear();
   return view;
 }
 
@@ -164,7 +166,12 @@ TEST(MetricsPage, ShowsTheHostInBaseUnits) {
   EXPECT_EQ(samples.at("levee_daemon_tick_duration_seconds"), 0.0015);
   EXPECT_EQ(samples.at("levee_guard_looks_total"), 1234);
   EXPECT_EQ(samples.at("levee_store_durable"), 1);
+  EXPECT_EQ(samples.at("levee_sink_written_total{sink=\"webhook\"}"), 7);
+  EXPECT_EQ(samples.at("levee_sink_failed_total{sink=\"webhook\"}"), 1);
+  EXPECT_EQ(samples.at("levee_sink_failed_total{sink=\"log\"}"), 0);
   EXPECT_EQ(samples.at("levee_sink_dropped_total{sink=\"webhook\"}"), 2);
+  EXPECT_EQ(samples.at("levee_store_dropped_points_total"), 0);
+  EXPECT_EQ(samples.at("levee_store_dropped_events_total"), 4);
   EXPECT_EQ(samples.at("levee_build_info{version=\"" LEVEE_VERSION "\"}"), 1);
 }
 

@@ -45,53 +45,6 @@ TEST(Status, DoesNotLookFreshWhenTheEngineStalls) {
   EXPECT_EQ(house.json("/api/v1/monitoring/status")["troubles"], Json::array());
 }
 
-/// 150 alerts, every third one critical.
-std::shared_ptr<const std::vector<Alert>> many_alerts() {
-  auto alerts = std::make_shared<std::vector<Alert>>();
-  for (std::uint64_t id = 150; id > 0; --id) {
-    alerts->push_back(
-        example_alert(id, id % 3 == 0 ? Severity::critical : Severity::warning, example_now()));
-  }
-  return alerts;
-}
-
-TEST(Alerts, AreTheNewestHundredUnlessAskedOtherwise) {
-  House house;
-  house.view->recent = many_alerts();
-  const Json json = house.json("/api/v1/monitoring/alerts");
-  EXPECT_THAT(keys_of(json), ElementsAre("alerts", "count", "total"));
-  EXPECT_EQ(json["count"], 100);
-  EXPECT_EQ(json["total"], 150);
-  EXPECT_EQ(json["alerts"][0]["id"], 150);
-  EXPECT_EQ(json["alerts"][0]["host"], "train-1");
-}
-
-TEST(Alerts, AreFilteredBeforeTheyAreCounted) {
-  House house;
-  house.view->recent = many_alerts();
-  const Json json = house.json("/api/v1/monitoring/alerts?severity=critical&limit=10");
-  EXPECT_EQ(json["count"], 10);
-  EXPECT_EQ(json["total"], 50);
-  for (const Json& alert : json["alerts"]) {
-    EXPECT_EQ(alert["severity"], "critical");
-  }
-  EXPECT_EQ(house.json("/api/v1/monitoring/alerts?severity=emergency")["count"], 0);
-  EXPECT_EQ(house.json("/api/v1/monitoring/alerts?severity=warning")["count"], 100);
-  EXPECT_EQ(house.json("/api/v1/monitoring/alerts?limit=1000")["count"], 150);
-}
-
-TEST(Alerts, RefuseWhatIsNoSeverityAndNoLimit) {
-  House house;
-  for (const char* query :
-       {"severity=", "severity=CRITICAL", "severity=info", "severity=critical,warning",
-        "limit=", "limit=0", "limit=-1", "limit=1001", "limit=1.0", "limit=1e2", "limit=+1",
-        "limit=%201", "limit=0x10", "limit=ten", "limit=99999999999999999999", "limit=10%20"}) {
-    const Response response = house.get(std::string("/api/v1/monitoring/alerts?") + query);
-    EXPECT_EQ(response.status, 400) << query;
-    EXPECT_FALSE(json_of(response)["hint"].get<std::string>().empty()) << query;
-  }
-}
-
 TEST(Suggestions, AreNoneWhileMemorySuffices) {
   House house;
   fill_memory(*house.view, 80);  // At the threshold, not above it.
@@ -163,6 +116,51 @@ TEST(Processes, AreTheLargestFirstWithTheirAge) {
   EXPECT_EQ(json["processes"][0]["age_seconds"], 2.0);
   EXPECT_EQ(json["processes_seen"], 311);
   EXPECT_EQ(house.json("/api/v1/processes?limit=1")["processes"].size(), 1U);
+}
+
+/// A process of `user` that grows.
+ProcessReading grower(pid_t pid, const char* user, uid_t uid, std::optional<double> growth) {
+  ProcessReading process = example_process(pid, gib(1), example_now().mono);
+  auto identity = std::make_shared<ProcessIdentity>(*process.identity);
+  identity->user = user;
+  identity->uid = uid;
+  process.identity = std::move(identity);
+  process.growth_per_second = growth;
+  return process;
+}
+
+/// The pids that `query` is answered with.
+std::vector<int> pids(House& house, const std::string& query) {
+  std::vector<int> found;
+  const Json answer = house.json("/api/v1/processes?" + query);
+  for (const Json& process : answer["processes"]) {
+    found.push_back(process["pid"].get<int>());
+  }
+  return found;
+}
+
+TEST(Processes, AreSortedByGrowthAndChosenByUser) {
+  House house;
+  auto snapshot = std::make_shared<Snapshot>(*house.view->snapshot);
+  snapshot->processes = {grower(1, "alice", 1000, std::nullopt), grower(2, "bob", 1001, -5.0),
+                         grower(3, "alice", 1000, 7.0), grower(4, "CORP\\eve", 70'000, 9.0),
+                         ProcessReading{}};
+  house.view->snapshot = snapshot;
+  EXPECT_THAT(pids(house, "sort=growth"), ElementsAre(4, 3, 2, 1, 0));
+  EXPECT_THAT(pids(house, "sort=rss"), ElementsAre(1, 2, 3, 4, 0));
+  EXPECT_THAT(pids(house, "user=alice&sort=growth"), ElementsAre(3, 1));
+  EXPECT_THAT(pids(house, "user=1001"), ElementsAre(2));
+  EXPECT_THAT(pids(house, "user=CORP%5Ceve"), ElementsAre(4));
+  EXPECT_THAT(pids(house, "user=ali"), ElementsAre());
+  EXPECT_THAT(pids(house, "user="), ElementsAre());
+  EXPECT_EQ(house.json("/api/v1/processes?user=alice&limit=1")["total"], 2);
+}
+
+TEST(Processes, RefuseAnOrderThatIsNone) {
+  House house;
+  for (const char* sort : {"", "pss", "RSS", "growth,rss", "-rss"}) {
+    EXPECT_EQ(house.get(std::string("/api/v1/processes?sort=") + sort).status, 400) << sort;
+  }
 }
 
 TEST(Processes, AreFiftyUnlessAskedOtherwise) {

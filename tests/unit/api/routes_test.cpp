@@ -59,7 +59,7 @@ TEST(Routes, AreListedAtTheRoot) {
     EXPECT_THAT(listed, Contains(std::string(known.method) + " " + known.path));
   }
   EXPECT_THAT(listed, Contains("PUT /api/v1/config"));
-  EXPECT_EQ(index["routes"][5]["query"], Json::array({"severity", "limit"}));
+  EXPECT_EQ(index["routes"][5]["query"], Json::array({"severity", "limit", "window_seconds"}));
 }
 
 TEST(Routes, AnswerHeadAsGet) {
@@ -115,7 +115,7 @@ TEST(Routes, RefuseUnknownParametersAndNameTheAcceptedOnes) {
   const Response response = house.get("/api/v1/monitoring/alerts?severty=critical");
   EXPECT_EQ(response.status, 400);
   EXPECT_THAT(json_of(response)["detail"].get<std::string>(), HasSubstr("\"severty\""));
-  EXPECT_EQ(json_of(response)["hint"], "accepted: severity, limit");
+  EXPECT_EQ(json_of(response)["hint"], "accepted: severity, limit, window_seconds");
   for (const Known& known : kKnown) {
     EXPECT_EQ(house.ask(known.method, std::string(known.path) + "?x=1").status, 400) << known.path;
   }
@@ -232,6 +232,7 @@ Ports bad_ports(House& house) {
   return Ports{.view = [&house] { return house.view; },
                .command = [](Command, const std::function<void(Result<Outcome>)>&) {},
                .stored_history = [](store::Query, const auto&) {},
+               .stored_events = [](store::EventQuery, const auto&) {},
                .now = [] { return example_now(); },
                .authority = Authority{.daemon_uid = kDaemonUid}};
 }

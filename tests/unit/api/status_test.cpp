@@ -70,6 +70,12 @@ TEST(StatusJson, AddsOursBehindTheDocumented) {
   EXPECT_EQ(json["daemon"]["tick_ms"], 1.5);
   EXPECT_EQ(json["daemon"]["protection"]["memory_lock"]["in_force"], true);
   EXPECT_EQ(json["daemon"]["sinks"]["webhook"]["dropped"], 2);
+  EXPECT_EQ(json["daemon"]["sinks"]["webhook"]["failed"], 1);
+  EXPECT_EQ(json["daemon"]["sinks"]["webhook"]["last_error"]["detail"],
+            "hooks.example answered with status 503");
+  EXPECT_EQ(json["daemon"]["sinks"]["webhook"]["last_error"]["code"], "unavailable");
+  EXPECT_EQ(json["daemon"]["sinks"]["log"]["written"], 12);
+  EXPECT_TRUE(json["daemon"]["sinks"]["log"]["last_error"].is_null());
   EXPECT_EQ(json["store"]["durable"], true);
   EXPECT_EQ(json["guard"]["interval_ms"], 500.0);
 }

@@ -31,6 +31,9 @@ TEST(Parse, AcceptsEverySubcommand) {
   EXPECT_TRUE(runs({"status", "--watch=5", "--json"}));
   EXPECT_TRUE(runs({"check", "--json", "--socket", "/tmp/s"}));
   EXPECT_TRUE(runs({"alerts", "--severity", "critical", "--limit", "5"}));
+  EXPECT_TRUE(runs({"alerts", "--since", "7d"}));
+  EXPECT_TRUE(runs({"ps"}));
+  EXPECT_TRUE(runs({"ps", "--user", "alice", "--sort", "growth", "--limit", "5", "--pss"}));
   EXPECT_TRUE(runs({"history", "--window", "24h", "--series", "cpu"}));
   EXPECT_TRUE(runs({"config", "show"}));
   EXPECT_TRUE(runs({"config", "check", "levee.toml"}));
@@ -46,10 +49,18 @@ TEST(Parse, ShowsStatusWhenNoSubcommandIsNamed) {
 }
 
 TEST(Parse, GivesHelpWithExamplesAndExitCodesForEverySubcommand) {
-  const std::vector<std::vector<std::string>> commands{
-      {},         {"status"}, {"check"},          {"alerts"},          {"history"},
-      {"config"}, {"doctor"}, {"config", "show"}, {"config", "check"}, {"config", "set"},
-      {"serve"}};
+  const std::vector<std::vector<std::string>> commands{{},
+                                                       {"status"},
+                                                       {"check"},
+                                                       {"ps"},
+                                                       {"alerts"},
+                                                       {"history"},
+                                                       {"config"},
+                                                       {"doctor"},
+                                                       {"config", "show"},
+                                                       {"config", "check"},
+                                                       {"config", "set"},
+                                                       {"serve"}};
   for (const auto& words : commands) {
     std::vector<std::string> with_flag = words;
     with_flag.emplace_back("--help");
@@ -75,6 +86,30 @@ TEST(Parse, ChoosesSomethingThatRunsOnItsOwn) {
   EXPECT_EQ(std::get<cli::Run>(parsed)(Surroundings{}), 2);
 }
 
+TEST(Parse, RefusesAnOrderOrANumberOfProcessesThatIsNone) {
+  for (const auto& words : std::vector<std::vector<std::string>>{{"--sort", "pss"},
+                                                                 {"--sort", ""},
+                                                                 {"--limit", "0"},
+                                                                 {"--limit", "1001"},
+                                                                 {"--limit", "-1"},
+                                                                 {"--limit", "1.5"},
+                                                                 {"--limit", "all"}}) {
+    std::vector<std::string> arguments{"ps", "--socket", "/nonexistent/socket"};
+    arguments.insert(arguments.end(), words.begin(), words.end());
+    const Parsed parsed = parse(arguments);
+    ASSERT_TRUE(std::holds_alternative<cli::Run>(parsed)) << words[1];
+    EXPECT_EQ(std::get<cli::Run>(parsed)(Surroundings{}), 2) << words[1];
+  }
+}
+
+TEST(Parse, RefusesATimeForAlertsThatIsNoneBeforeAnybodyIsAsked) {
+  for (const char* since : {"", "0", "-1h", "yesterday", "731d", "nan", "1e3"}) {
+    const Parsed parsed = parse({"alerts", "--since", since, "--socket", "/nonexistent/socket"});
+    ASSERT_TRUE(std::holds_alternative<cli::Run>(parsed)) << since;
+    EXPECT_EQ(std::get<cli::Run>(parsed)(Surroundings{}), 2) << since;
+  }
+}
+
 TEST(Parse, KnowsItsVersion) {
   EXPECT_EQ(text_of({"--version"}), "levee " LEVEE_VERSION "\n");
   EXPECT_EQ(text_of({"-V"}), "levee " LEVEE_VERSION "\n");
@@ -97,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
     Parse, WrongUse,
     testing::Values(
         Case{{"stauts"}, 2, "\"stauts\" is no subcommand of levee", "did you mean \"status\"?"},
-        Case{{"frobnicate"}, 2, "frobnicate", "one of: status, check"},
+        Case{{"frobnicate"}, 2, "frobnicate", "one of: status, check, ps"},
         Case{{""}, 2, "\"\" is no subcommand", "one of"},
         Case{{"config", "shwo"}, 2, "no subcommand of levee config", "did you mean \"show\"?"},
         Case{{"config"}, 2, "levee config needs a subcommand", "one of: show, check, set"},

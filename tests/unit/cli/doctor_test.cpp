@@ -103,6 +103,29 @@ TEST(Examine, WarnsOfADaemonOfAnotherVersion) {
   EXPECT_THAT(find(facts, "daemon").detail, HasSubstr("0.0.9"));
 }
 
+TEST(Examine, SaysWhichSinksLoseWhatAndWhy) {
+  Facts facts = healthy();
+  facts.daemon->overview->at("daemon")["sinks"] = Json::parse(R"({
+      "log": {"written": 9, "failed": 0, "dropped": 0, "last_error": null},
+      "webhook:a#1": {"written": 0, "failed": 3, "dropped": 2,
+                      "last_error": {"detail": "status 503", "hint": "see its log"}},
+      "hook": {"failed": 1, "last_error": "odd"}, "odd": 7})");
+  const Check check = find(facts, "sinks");
+  EXPECT_EQ(check.grade, Grade::warn);
+  EXPECT_EQ(check.detail,
+            "webhook:a#1: 3 events failed, the last one: status 503; "
+            "webhook:a#1: 2 events dropped, it was too slow; "
+            "hook: 1 events failed, the last one: not known");
+  EXPECT_EQ(find(without_daemon(), "sinks").what, "not examined");
+}
+
+TEST(Examine, SaysHowMuchHistoryWasLost) {
+  Facts facts = healthy();
+  (*facts.daemon->overview)["store"] = {{"dropped_points", 0}, {"dropped_events", 5}};
+  EXPECT_EQ(find(facts, "history").grade, Grade::warn);
+  EXPECT_THAT(find(facts, "history").detail, HasSubstr("0 points and 5 events"));
+}
+
 TEST(Examine, FailsWhenHostMemoryCannotBeRead) {
   Facts facts = healthy();
   facts.host = fail(ErrorCode::permission_denied, "cannot read /proc/meminfo", "mount /proc");

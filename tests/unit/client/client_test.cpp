@@ -15,34 +15,18 @@
 #include <thread>
 
 #include "client/find_daemon.hpp"
+#include "support/temp_dir.hpp"
 
 namespace levee {
 namespace {
 
 using namespace std::chrono_literals;
+using test::TempDir;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 namespace fs = std::filesystem;
-
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (fs::temp_directory_path() / "levee-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  [[nodiscard]] fs::path operator/(std::string_view name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
 
 /// Listens; answers each request of each connection, one connection at a time, with what `answer`
 /// makes of its text. An empty answer closes the connection.

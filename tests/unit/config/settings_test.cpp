@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
+
+#include "support/temp_dir.hpp"
 
 namespace levee::config {
 namespace {
@@ -19,24 +20,18 @@ using testing::IsEmpty;
 /// A folder of its own for each test, with configuration files in it.
 class SettingsTest : public testing::Test {
  protected:
-  SettingsTest() {
-    std::string pattern = testing::TempDir() + "levee-settings-XXXXXX";
-    dir_ = mkdtemp(pattern.data());
-    std::filesystem::permissions(dir_, std::filesystem::perms::all);
-  }
-  ~SettingsTest() override { std::filesystem::remove_all(dir_); }
+  SettingsTest() { std::filesystem::permissions(dir_.path(), std::filesystem::perms::all); }
 
   std::filesystem::path write(const std::string& text, const std::string& name = "levee.toml") {
-    const auto path = dir_ / name;
-    std::ofstream(path, std::ios::binary) << text;
-    return path;
+    dir_.write(name, text);
+    return dir_ / name;
   }
 
   Result<Settings> load_text(const std::string& text) {
     return Settings::load(Inputs{write(text), {}, {}, {}});
   }
 
-  std::filesystem::path dir_;
+  test::TempDir dir_;
 };
 
 TEST_F(SettingsTest, StartWithNothingAtAll) {
@@ -178,7 +173,7 @@ TEST_F(SettingsTest, AcceptAnEmptyFile) {
 TEST_F(SettingsTest, RefuseWhatIsNoFile) {
   const auto pipe = dir_ / "pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  for (const auto& path : {dir_, pipe}) {
+  for (const auto& path : {dir_.path(), pipe}) {
     const auto settings = Settings::load(Inputs{path, {}, {}, {}});
     ASSERT_FALSE(settings);
     EXPECT_EQ(settings.error().message, path.string() + " is not a file");

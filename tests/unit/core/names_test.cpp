@@ -12,9 +12,9 @@ namespace {
 
 /// The names of the first `count` values of an enumeration, each of them once.
 template <class Enum>
-std::set<std::string> names(int count) {
+std::set<std::string> names(std::size_t count) {
   std::set<std::string> found;
-  for (int i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     found.emplace(to_string(static_cast<Enum>(i)));
   }
   return found;
@@ -26,14 +26,14 @@ TEST(Names, AreThoseOfTheContract) {
   EXPECT_EQ(names<Severity>(3), (std::set<std::string>{"warning", "critical", "emergency"}));
   EXPECT_EQ(names<Health>(4),
             (std::set<std::string>{"healthy", "moderate", "critical", "unknown"}));
-  EXPECT_EQ(names<AlertType>(5),
+  EXPECT_EQ(names<AlertType>(kAlertTypes.size()),
             (std::set<std::string>{"cpu_memory", "host_available", "gpu_memory", "gpu_temperature",
                                    "throttle_state"}));
 }
 
 TEST(Names, AreDistinctWithinAnEnumeration) {
-  EXPECT_EQ(names<ErrorCode>(static_cast<int>(ErrorCode::internal) + 1).size(), 9U);
-  EXPECT_EQ(names<EventKind>(static_cast<int>(EventKind::store_back) + 1).size(), 15U);
+  EXPECT_EQ(names<ErrorCode>(static_cast<std::size_t>(ErrorCode::internal) + 1).size(), 9U);
+  EXPECT_EQ(names<EventKind>(static_cast<std::size_t>(EventKind::store_back) + 1).size(), 15U);
 }
 
 TEST(Names, SeveritiesAndLevelsCompareByGravity) {
@@ -50,6 +50,14 @@ TEST(ParseSeverity, KnowsItsOwnNamesOnly) {
   for (const char* bad : {"", "Warning", "CRITICAL", "warn", "warning ", " warning", "info", "0"}) {
     EXPECT_EQ(parse_severity(bad), std::nullopt) << bad;
   }
+}
+
+TEST(Names, AlertTypesAreAllListed) {
+  for (std::size_t i = 0; i < kAlertTypes.size(); ++i) {
+    EXPECT_EQ(kAlertTypes.at(i), static_cast<AlertType>(i));
+  }
+  // A type behind the last one listed would have a name of its own; what is none has the first's.
+  EXPECT_EQ(to_string(static_cast<AlertType>(kAlertTypes.size())), to_string(kAlertTypes.front()));
 }
 
 TEST(Names, EveryAlertTypeHasAUnit) {

@@ -22,33 +22,15 @@
 
 #include "server/server.hpp"
 #include "sources/file.hpp"
+#include "support/temp_dir.hpp"
 
 namespace levee::server::testing {
 
 using namespace std::chrono_literals;
+using test::TempDir;
 
 /// How long a test waits for what should come at once; only a failing test waits that long.
 inline constexpr auto kPatience = 10s;
-
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "levee-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] std::filesystem::path operator/(std::string_view name) const {
-    return path_ / name;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Answer {
   int status = 0;

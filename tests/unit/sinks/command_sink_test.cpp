@@ -43,21 +43,21 @@ bool is_gone_or_dead(const std::string& pid) {
 }
 
 TEST(CommandSink, GivesTheAlertAsOneLineOnStandardInput) {
-  const ScratchDir dir;
+  const TempDir dir;
   const auto out = (dir / "out").string();
   ASSERT_TRUE(told({.argv = {"/bin/sh", "-c", "cat > \"$0\"", out}}, notify(alert(), "{\"a\":1}")));
   EXPECT_EQ(contents(out), "{\"a\":1}\n");
 }
 
 TEST(CommandSink, PassesArgumentsAsTheyAreWithoutAShell) {
-  const ScratchDir dir;
+  const TempDir dir;
   const std::string odd = "$(touch pwned); `x` \"y\" *";
   ASSERT_TRUE(told({.argv = {"touch", (dir / odd).string()}}, notify(alert())));
   EXPECT_TRUE(std::filesystem::exists(dir / odd));
 }
 
 TEST(CommandSink, TellsTheKindOfAlertInTheEnvironment) {
-  const ScratchDir dir;
+  const TempDir dir;
   ::setenv("LEVEE_SEVERITY", "from outside", 1);
   const auto options =
       shell("echo $LEVEE_EVENT:$LEVEE_ALERT_TYPE:$LEVEE_SEVERITY >> " + (dir / "out").string());
@@ -68,7 +68,7 @@ TEST(CommandSink, TellsTheKindOfAlertInTheEnvironment) {
 }
 
 TEST(CommandSink, StartsItWithDefaultSignals) {
-  const ScratchDir dir;
+  const TempDir dir;
   ::signal(SIGUSR1, SIG_IGN);
   ASSERT_TRUE(told(shell("grep -E 'SigBlk|SigIgn' /proc/self/status > " + (dir / "out").string()),
                    notify(alert())));
@@ -79,7 +79,7 @@ TEST(CommandSink, StartsItWithDefaultSignals) {
 }
 
 TEST(CommandSink, LeavesItNoDescriptorOfOurs) {
-  const ScratchDir dir;
+  const TempDir dir;
   const int leaked = ::fcntl(STDIN_FILENO, F_DUPFD, 90);  // Deliberately without FD_CLOEXEC.
   ASSERT_GE(leaked, 90);
   const std::string probe = "[ ! -e /proc/$$/fd/" + std::to_string(leaked) + " ]";
@@ -93,7 +93,7 @@ TEST(CommandSink, TakesTheDaemonsShieldOffTheProgram) {
   if (contents("/proc/self/oom_score_adj") != "-7\n") {
     GTEST_SKIP() << "lowering the OOM score needs CAP_SYS_RESOURCE";
   }
-  const ScratchDir dir;
+  const TempDir dir;
   const auto result = told(
       shell("read line; cat /proc/$$/oom_score_adj > " + (dir / "out").string()), notify(alert()));
   put("/proc/self/oom_score_adj", before);
@@ -102,7 +102,7 @@ TEST(CommandSink, TakesTheDaemonsShieldOffTheProgram) {
 }
 
 TEST(CommandSink, RunsOnlyForWhatIsForPeople) {
-  const ScratchDir dir;
+  const TempDir dir;
   CommandSink sink(shell("cat >> " + (dir / "out").string()));
   sink.offer(notify(plain(EventKind::daemon_started, ""), "no"));
   sink.offer(notify(alert(), "yes"));
@@ -122,7 +122,7 @@ TEST(CommandSink, CountsAFailingProgram) {
 }
 
 TEST(CommandSink, SaysWhatIsWrongWithAProgramThatCannotBeRun) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "no-permission", "#!/bin/sh\n");
   put(dir / "no-program", "\x7f not a program");
   std::filesystem::permissions(dir / "no-program", std::filesystem::perms{0755});
@@ -153,7 +153,7 @@ TEST(CommandSink, IsNotHeldUpByAProgramThatDoesNotRead) {
 }
 
 TEST(CommandSink, FeedsMoreThanAPipeHolds) {
-  const ScratchDir dir;
+  const TempDir dir;
   const std::string huge(4'000'000, 'x');
   EXPECT_TRUE(told(shell("cat > " + (dir / "out").string()), notify(alert(), huge)));
   EXPECT_EQ(contents(dir / "out").size(), huge.size() + 1);
@@ -174,7 +174,7 @@ TEST(CommandSink, EndsAProgramThatHangsWithAFullPipe) {
 }
 
 TEST(CommandSink, KillsAProgramThatIgnoresTheRequest) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto options =
       shell("trap '' TERM; echo $$ > " + (dir / "pid").string() + "; while :; do sleep 1000; done");
   options.timeout = 200ms;
@@ -186,7 +186,7 @@ TEST(CommandSink, KillsAProgramThatIgnoresTheRequest) {
 }
 
 TEST(CommandSink, KillsItsChildrenToo) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto options =
       shell("(trap '' TERM; exec sleep 1000) & echo $! > " + (dir / "pid").string() + "; wait");
   options.timeout = 200ms;
@@ -198,7 +198,7 @@ TEST(CommandSink, KillsItsChildrenToo) {
 }
 
 TEST(CommandSink, DoesNotWaitForWhatAProgramLeavesRunning) {
-  const ScratchDir dir;
+  const TempDir dir;
   ASSERT_TRUE(told(shell("sleep 1000 & echo $! > " + (dir / "pid").string()), notify(alert())));
   const std::string pid = contents(dir / "pid");
   EXPECT_TRUE(is_alive(pid));
@@ -206,7 +206,7 @@ TEST(CommandSink, DoesNotWaitForWhatAProgramLeavesRunning) {
 }
 
 TEST(CommandSink, StopsWhileAProgramRuns) {
-  const ScratchDir dir;
+  const TempDir dir;
   CommandSink sink(shell("echo $$ > " + (dir / "pid").string() + "; sleep 1000"));
   sink.offer(notify(alert()));
   ASSERT_TRUE(eventually([&] { return !contents(dir / "pid").empty(); }));
@@ -216,7 +216,7 @@ TEST(CommandSink, StopsWhileAProgramRuns) {
 }
 
 TEST(CommandSink, RunsOneAfterTheOther) {
-  const ScratchDir dir;
+  const TempDir dir;
   CommandSink sink(
       shell("echo in >> " + (dir / "out").string() + "; cat >> " + (dir / "out").string()));
   sink.offer(notify(alert(), "1"));

@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 TEST(LogFile, AppendsLinesToWhatIsThere) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "main.log", "before\n");
   auto log = LogFile::open(dir / "main.log", {}).value();
   ASSERT_TRUE(log.append("one"));
@@ -22,14 +22,14 @@ TEST(LogFile, AppendsLinesToWhatIsThere) {
 }
 
 TEST(LogFile, MakesItsDirectoryAndAFileThatOthersCannotRead) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto log = LogFile::open(dir / "logs/deep/main.log", {}).value();
   const auto mode = fs::status(dir / "logs/deep/main.log").permissions();
   EXPECT_EQ(mode & fs::perms::others_all, fs::perms::none);
 }
 
 TEST(LogFile, RotatesBySizeAndKeepsSoManyOldFiles) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto log = LogFile::open(dir / "main.log", {.bytes = 10, .old_files = 2}).value();
   for (const char* line : {"1111", "2222", "3333", "4444", "5555", "6666", "7777"}) {
     ASSERT_TRUE(log.append(line));
@@ -41,7 +41,7 @@ TEST(LogFile, RotatesBySizeAndKeepsSoManyOldFiles) {
 }
 
 TEST(LogFile, RotatesAFileThatWasTooLargeAtTheStart) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "main.log", std::string(100, 'x'));
   auto log = LogFile::open(dir / "main.log", {.bytes = 10, .old_files = 1}).value();
   ASSERT_TRUE(log.append("new"));
@@ -50,7 +50,7 @@ TEST(LogFile, RotatesAFileThatWasTooLargeAtTheStart) {
 }
 
 TEST(LogFile, WritesALineThatIsLongerThanTheLimit) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto log = LogFile::open(dir / "main.log", {.bytes = 10, .old_files = 1}).value();
   ASSERT_TRUE(log.append(std::string(50, 'x')));
   EXPECT_EQ(contents(dir / "main.log").size(), 51U);
@@ -58,7 +58,7 @@ TEST(LogFile, WritesALineThatIsLongerThanTheLimit) {
 }
 
 TEST(LogFile, BeginsAnewWhenItsDirectoryWasRemoved) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto log = LogFile::open(dir / "logs/main.log", {}).value();
   ASSERT_TRUE(log.append("lost"));
   fs::remove_all(dir / "logs");
@@ -67,7 +67,7 @@ TEST(LogFile, BeginsAnewWhenItsDirectoryWasRemoved) {
 }
 
 TEST(LogFile, FollowsWhenSomebodyElseRotates) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto log = LogFile::open(dir / "main.log", {}).value();
   ASSERT_TRUE(log.append("old"));
   fs::rename(dir / "main.log", dir / "main.log-20260131");
@@ -76,7 +76,7 @@ TEST(LogFile, FollowsWhenSomebodyElseRotates) {
 }
 
 TEST(LogFile, RefusesPlacesThatCannotBeWritten) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "file", "");
   fs::create_directory(dir / "directory");
   ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
@@ -90,7 +90,7 @@ TEST(LogFile, RefusesPlacesThatCannotBeWritten) {
 }
 
 TEST(LogFile, TellsAndWritesOnWhenItCannotRotate) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto log = LogFile::open(dir / "main.log", {.bytes = 10, .old_files = 1}).value();
   ASSERT_TRUE(log.append("11111111"));
   fs::create_directories(dir / "main.log.1/in the way");

@@ -38,7 +38,7 @@ class StderrTo {
 /// What a sink made with `options` writes to standard error for `notification`.
 std::string shown(LogOptions options, std::shared_ptr<const Notification> notification,
                   bool as_journal = false) {
-  const ScratchDir dir;
+  const TempDir dir;
   const int fd = ::open((dir / "stderr").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   if (as_journal) {
     struct stat status{};
@@ -142,14 +142,14 @@ TEST(LogLevelOf, FollowsTheSeverityAndTheKind) {
 // --- the sink
 
 TEST(LogSink, WritesToFileAndStandardError) {
-  const ScratchDir dir;
+  const TempDir dir;
   const std::string seen = shown({.file = dir / "logs/main.log"}, notify(alert()));
   EXPECT_EQ(seen, log_line(alert()) + "\n");
   EXPECT_EQ(contents(dir / "logs/main.log"), seen);
 }
 
 TEST(LogSink, WritesJsonLinesWithoutALineBreakInside) {
-  const ScratchDir dir;
+  const TempDir dir;
   const auto notification = notify(alert(), "{\"a\":\n\"b\"}");
   EXPECT_EQ(shown({.file = dir / "main.log", .json = true, .color = true}, notification),
             "{\"a\": \"b\"}\n");
@@ -157,7 +157,7 @@ TEST(LogSink, WritesJsonLinesWithoutALineBreakInside) {
 }
 
 TEST(LogSink, ColoursOnlyTheTerminal) {
-  const ScratchDir dir;
+  const TempDir dir;
   EXPECT_THAT(shown({.file = dir / "main.log", .color = true}, notify(alert(Severity::critical))),
               HasSubstr("Z \x1b[31mCRITICAL\x1b[0m High"));
   EXPECT_THAT(contents(dir / "main.log"), Not(HasSubstr("\x1b")));
@@ -189,7 +189,7 @@ TEST(LogSink, LeavesOutWhatIsLessImportantThanAsked) {
 }
 
 TEST(LogSink, RefusesAFileThatCannotBeOpened) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "logs", "");
   const auto sink = LogSink::make({.file = dir / "logs/main.log"});
   ASSERT_FALSE(sink);
@@ -201,7 +201,7 @@ TEST(LogSink, GoesOnWithStandardErrorWhenTheFileFails) {
   if (!disk.is_mounted()) {
     GTEST_SKIP() << "mounting a small disk needs root";
   }
-  const ScratchDir dir;
+  const TempDir dir;
   const int fd = ::open((dir / "stderr").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   {
     const StderrTo here(fd);
@@ -220,7 +220,7 @@ TEST(LogSink, GoesOnWithStandardErrorWhenTheFileFails) {
 }
 
 TEST(LogSink, FilesEveryLineThoughNobodyReadsStandardError) {
-  const ScratchDir dir;
+  const TempDir dir;
   std::array<int, 2> ends{};
   ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
   const std::string block(4096, 'x');
@@ -244,7 +244,7 @@ TEST(LogSink, FilesEveryLineThoughNobodyReadsStandardError) {
 }
 
 TEST(LogSink, SurvivesAStandardErrorWhoseReaderIsGone) {
-  const ScratchDir dir;
+  const TempDir dir;
   std::array<int, 2> ends{};
   ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
   ::close(ends[0]);

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "sinks/sink.hpp"
-#include "support/scratch.hpp"
+#include "support/patience.hpp"
+#include "support/small_disk.hpp"
+#include "support/temp_dir.hpp"
 #include "support/values.hpp"
 
 namespace levee::sinks {
@@ -17,8 +19,8 @@ using namespace std::chrono_literals;
 using test::contents;
 using test::eventually;
 using test::put;
-using test::ScratchDir;
 using test::SmallDisk;
+using test::TempDir;
 
 /// 2026-01-31T08:05:09.123Z
 inline constexpr WallTime kNow{1'769'846'709'123ms};

@@ -135,7 +135,7 @@ TEST(WebhookSink, TriesAgainWhenTheAnswerIsNoHttp) {
 }
 
 TEST(WebhookSink, DoesNotTryAddressesItMustNotUse) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "file", "");
   for (const std::string& url :
        {"file://" + (dir / "file").string(), std::string("ftp://127.0.0.1/"),

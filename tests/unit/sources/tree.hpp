@@ -6,37 +6,24 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 
 #include "sources/root.hpp"
+#include "support/temp_dir.hpp"
 
 namespace levee::sources {
 
 class Tree {
  public:
-  Tree() {
-    std::string name = (std::filesystem::temp_directory_path() / "levee-tree-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Tree() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Tree(const Tree&) = delete;
-  Tree& operator=(const Tree&) = delete;
-
-  [[nodiscard]] Root root() const { return Root(path_); }
+  [[nodiscard]] Root root() const { return Root(dir_.path()); }
   [[nodiscard]] std::filesystem::path at(std::string_view absolute) const {
-    return path_ / std::filesystem::path(absolute).relative_path();
+    return dir_.path() / std::filesystem::path(absolute).relative_path();
   }
 
   void write(std::string_view absolute, std::string_view text) const {
-    std::filesystem::create_directories(at(absolute).parent_path());
-    std::ofstream(at(absolute), std::ios::binary) << text;
+    dir_.write(std::filesystem::path(absolute).relative_path().string(), text);
   }
   void link(std::string_view absolute, std::string_view target) const {
     std::filesystem::create_directories(at(absolute).parent_path());
@@ -67,7 +54,7 @@ class Tree {
   }
 
  private:
-  std::filesystem::path path_;
+  test::TempDir dir_;
 };
 
 inline std::uint64_t page_size() { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }

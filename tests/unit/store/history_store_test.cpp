@@ -18,7 +18,7 @@ using testing::SizeIs;
 
 class HistoryStoreTest : public testing::Test {
  protected:
-  ScratchDir dir;
+  TempDir dir;
   std::filesystem::path file = dir / "state/history.db";
   HistoryStore store = HistoryStore::open(file).value();
 };
@@ -128,12 +128,29 @@ TEST_F(HistoryStoreTest, AnswersTheNewestEventsFirst) {
     }
     return seconds;
   };
-  EXPECT_THAT(times(store.events(10).value()), ElementsAre(3, 2, 2, 1));
-  EXPECT_THAT(times(store.events(10, "alert").value()), ElementsAre(2, 2, 1));
-  EXPECT_THAT(store.events(2).value(), SizeIs(2));
-  EXPECT_THAT(store.events(0).value(), IsEmpty());
-  EXPECT_THAT(store.events(std::numeric_limits<std::size_t>::max()).value(), SizeIs(4));
-  EXPECT_THAT(store.events(10, "no such kind").value(), IsEmpty());
+  EXPECT_THAT(times(store.events({}).value()), ElementsAre(3, 2, 2, 1));
+  EXPECT_THAT(times(store.events({.kinds = {}, .limit = 2}).value()), ElementsAre(3, 2));
+  EXPECT_THAT(store.events({.kinds = {}, .limit = 0}).value(), IsEmpty());
+  EXPECT_THAT(store.events({.kinds = {}, .limit = std::numeric_limits<std::size_t>::max()}).value(),
+              SizeIs(4));
+}
+
+TEST_F(HistoryStoreTest, AnswersTheEventsOfSomeKindsSinceATime) {
+  ASSERT_TRUE(store.write({.points = {},
+                           .events = {event("alert", 1s), event("resolved", 2s),
+                                      event("source_lost", 3s), event("alert", 4s)}}));
+  const auto count = [&](std::vector<std::string> kinds, WallTime since) {
+    return store.events({.kinds = std::move(kinds), .since = since}).value().size();
+  };
+  EXPECT_EQ(count({"alert"}, WallTime::min()), 2U);
+  EXPECT_EQ(count({"alert", "resolved"}, WallTime::min()), 3U);
+  EXPECT_EQ(count({"alert", "resolved"}, kStart + 2s), 2U);
+  EXPECT_EQ(count({"alert", "resolved"}, kStart + 2s + 1ms), 1U);
+  EXPECT_EQ(count({}, kStart + 3s), 2U);
+  EXPECT_EQ(count({}, WallTime::max()), 0U);
+  EXPECT_EQ(count({"no such kind"}, WallTime::min()), 0U);
+  EXPECT_EQ(count({"'; DROP TABLE event;--"}, WallTime::min()), 0U);
+  EXPECT_EQ(count({}, WallTime::min()), 4U);
 }
 
 TEST_F(HistoryStoreTest, KeepsAnEventAsItWasGiven) {
@@ -141,7 +158,7 @@ TEST_F(HistoryStoreTest, KeepsAnEventAsItWasGiven) {
   const StoredEvent with{kStart + 1ms, "alert", "critical", odd};
   const StoredEvent without{kStart, "daemon_started", std::nullopt, "{}"};
   ASSERT_TRUE(store.write({.points = {}, .events = {with, without}}));
-  EXPECT_THAT(store.events(2).value(), ElementsAre(with, without));
+  EXPECT_THAT(store.events({}).value(), ElementsAre(with, without));
 }
 
 TEST_F(HistoryStoreTest, WritesNothingForAnEmptyBatch) {
@@ -158,7 +175,7 @@ TEST_F(HistoryStoreTest, KeepsEverythingWhenOpenedAgain) {
   ASSERT_TRUE(store.write({.points = {point("a", 1s, 3)}, .events = {}}));
   EXPECT_THAT(store.query(everything(1s)).value(),
               ElementsAre(Bucket{"a", kStart + 1s, 1, 3, 4, 2}));
-  EXPECT_THAT(store.events(9).value(), SizeIs(1));
+  EXPECT_THAT(store.events({}).value(), SizeIs(1));
 }
 
 // --- pruning
@@ -194,7 +211,7 @@ TEST_F(HistoryStoreTest, KeepsABucketUntilItsEndIsTooOld) {
 TEST_F(HistoryStoreTest, PrunesEventsByAge) {
   ASSERT_TRUE(store.write({.points = {}, .events = {event("old"), event("new", 2h)}}));
   prune_all(store, {.keep_events = 1h}, kStart + 2h);
-  const auto left = store.events(9).value();
+  const auto left = store.events({}).value();
   ASSERT_THAT(left, SizeIs(1));
   EXPECT_EQ(left[0].kind, "new");
 }

@@ -8,7 +8,9 @@
 #include <string>
 
 #include "store/history_store.hpp"
-#include "support/scratch.hpp"
+#include "support/patience.hpp"
+#include "support/small_disk.hpp"
+#include "support/temp_dir.hpp"
 #include "support/values.hpp"
 
 namespace levee::store {
@@ -17,8 +19,8 @@ using namespace std::chrono_literals;
 using test::contents;
 using test::eventually;
 using test::put;
-using test::ScratchDir;
 using test::SmallDisk;
+using test::TempDir;
 
 /// 2026-01-31T08:05:00Z, the start of a bucket of a minute.
 inline constexpr WallTime kStart{1'769'846'700'000ms};

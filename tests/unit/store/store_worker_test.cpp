@@ -19,15 +19,26 @@ StoreWorker::Options quick(const std::filesystem::path& file) {
   return {.file = file, .retention = {}, .retry = 2ms, .clock = [] { return kStart; }};
 }
 
-Answered ask(StoreWorker& worker, std::chrono::seconds width = 1s) {
-  auto promise = std::make_shared<std::promise<Answered>>();
+/// What `ask` is answered, if it is.
+template <class T, class Ask>
+Result<std::vector<T>> answer_to(Ask ask) {
+  auto promise = std::make_shared<std::promise<Result<std::vector<T>>>>();
   auto answer = promise->get_future();
-  worker.query(everything(width),
-               [promise](Answered result) { promise->set_value(std::move(result)); });
+  ask([promise](Result<std::vector<T>> result) { promise->set_value(std::move(result)); });
   if (answer.wait_for(20s) != std::future_status::ready) {
     return fail(ErrorCode::timed_out, "no answer");
   }
   return answer.get();
+}
+
+Answered ask(StoreWorker& worker, std::chrono::seconds width = 1s) {
+  return answer_to<history::Bucket>(
+      [&](auto answer) { worker.query(everything(width), std::move(answer)); });
+}
+
+Result<std::vector<StoredEvent>> ask_events(StoreWorker& worker, EventQuery query) {
+  return answer_to<StoredEvent>(
+      [&](auto answer) { worker.events(std::move(query), std::move(answer)); });
 }
 
 std::uint64_t points_of(const Answered& answer) {
@@ -46,7 +57,7 @@ bool becomes(const StoreWorker& worker, bool durable) {
 }
 
 TEST(StoreWorker, WritesWhatItIsOfferedAndAnswers) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   ASSERT_TRUE(becomes(worker, true));
   worker.offer(batch_of(10));
@@ -56,7 +67,7 @@ TEST(StoreWorker, WritesWhatItIsOfferedAndAnswers) {
 }
 
 TEST(StoreWorker, WritesWhatWaitsWhenItIsStopped) {
-  const ScratchDir dir;
+  const TempDir dir;
   {
     StoreWorker worker(quick(dir / "history.db"));
     for (int i = 0; i < 20; ++i) {
@@ -69,7 +80,7 @@ TEST(StoreWorker, WritesWhatWaitsWhenItIsStopped) {
 }
 
 TEST(StoreWorker, CountsWhatIsOfferedAfterTheEnd) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   worker.stop(20s);
   worker.offer(batch_of(7));
@@ -77,7 +88,7 @@ TEST(StoreWorker, CountsWhatIsOfferedAfterTheEnd) {
 }
 
 TEST(StoreWorker, RefusesQuestionsAfterTheEnd) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   worker.stop(20s);
   const Answered answer = ask(worker);
@@ -86,7 +97,7 @@ TEST(StoreWorker, RefusesQuestionsAfterTheEnd) {
 }
 
 TEST(StoreWorker, AnswersEveryQuestionOnceAlsoWhenStopped) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto worker = std::make_unique<StoreWorker>(quick(dir / "history.db"));
   std::atomic<int> answers = 0;
   constexpr int kQuestions = 500;  // More than may wait.
@@ -98,7 +109,7 @@ TEST(StoreWorker, AnswersEveryQuestionOnceAlsoWhenStopped) {
 }
 
 TEST(StoreWorker, RefusesMoreQuestionsThanMayWait) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto options = quick(dir / "history.db");
   options.max_waiting_queries = 1;
   std::promise<void> entered;
@@ -118,7 +129,7 @@ TEST(StoreWorker, RefusesMoreQuestionsThanMayWait) {
 }
 
 TEST(StoreWorker, PassesTheStoresRefusalOn) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   ASSERT_TRUE(becomes(worker, true));
   const Answered answer = ask(worker, 7s);
@@ -127,8 +138,32 @@ TEST(StoreWorker, PassesTheStoresRefusalOn) {
   EXPECT_TRUE(worker.health().durable);
 }
 
+TEST(StoreWorker, AnswersWhatHappenedBetweenQuestionsAboutHistory) {
+  const TempDir dir;
+  StoreWorker worker(quick(dir / "history.db"));
+  ASSERT_TRUE(becomes(worker, true));
+  worker.offer({.points = {}, .events = {event("alert"), event("resolved", 1s)}});
+  EXPECT_TRUE(eventually([&] { return ask_events(worker, {}).value().size() == 2; }));
+  const auto found = ask_events(worker, {.kinds = {"alert"}, .since = kStart, .limit = 9});
+  ASSERT_TRUE(found);
+  EXPECT_THAT(*found, testing::ElementsAre(event("alert")));
+}
+
+TEST(StoreWorker, SaysWhyNoEventsCanBeRead) {
+  const TempDir dir;
+  put(dir / "file", "no directory");
+  StoreWorker worker(quick(dir / "file/history.db"));
+  ASSERT_TRUE(becomes(worker, false));
+  const auto while_broken = ask_events(worker, {});
+  ASSERT_FALSE(while_broken);
+  EXPECT_EQ(while_broken.error().code, ErrorCode::unavailable);
+  EXPECT_THAT(while_broken.error().message, HasSubstr(worker.health().reason));
+  worker.stop(0s);
+  EXPECT_EQ(ask_events(worker, {}).error().code, ErrorCode::unavailable);
+}
+
 TEST(StoreWorker, PrunesByTheRetentionThatWasSetLast) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto options = quick(dir / "history.db");
   options.clock = [] { return kStart + 30min; };
   StoreWorker worker(options);
@@ -142,7 +177,7 @@ TEST(StoreWorker, PrunesByTheRetentionThatWasSetLast) {
 }
 
 TEST(StoreWorker, PrunesAgainAndAgain) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto options = quick(dir / "history.db");
   options.prune_every = 1ms;
   options.retention.keep_1s = 60s;
@@ -156,7 +191,7 @@ TEST(StoreWorker, PrunesAgainAndAgain) {
 // --- trouble
 
 TEST(StoreWorker, MovesADamagedFileAsideAndGoesOnAtOnce) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "history.db", "this is not what it should be, and it has been so for a while");
   put(dir / "ledger.db", "untouched");
   StoreWorker worker(quick(dir / "history.db"));
@@ -170,7 +205,7 @@ TEST(StoreWorker, MovesADamagedFileAsideAndGoesOnAtOnce) {
 }
 
 TEST(StoreWorker, BeginsAnewWhenTheFileIsDamagedWhileOpen) {
-  const ScratchDir dir;
+  const TempDir dir;
   const auto file = dir / "history.db";
   ASSERT_TRUE(HistoryStore::open(file).value().write(batch_of(3'600, 20)));
   StoreWorker worker(quick(file));
@@ -185,7 +220,7 @@ TEST(StoreWorker, BeginsAnewWhenTheFileIsDamagedWhileOpen) {
 }
 
 TEST(StoreWorker, StaysInMemoryWhenDamageComesAgainAndAgain) {
-  const ScratchDir dir;
+  const TempDir dir;
   const auto file = dir / "history.db";
   auto options = quick(file);
   options.max_moved_aside = 0;
@@ -197,7 +232,7 @@ TEST(StoreWorker, StaysInMemoryWhenDamageComesAgainAndAgain) {
 }
 
 TEST(StoreWorker, LeavesAnotherProgramsFileAlone) {
-  const ScratchDir dir;
+  const TempDir dir;
   const auto file = dir / "history.db";
   SQLite::Database(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE).exec("CREATE TABLE t(x)");
   const std::string before = contents(file);
@@ -211,7 +246,7 @@ TEST(StoreWorker, LeavesAnotherProgramsFileAlone) {
 }
 
 TEST(StoreWorker, SaysWhyItIsNotDurableAndAnswersUnavailable) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "file", "");
   StoreWorker worker(quick(dir / "file" / "history.db"));
   ASSERT_TRUE(becomes(worker, false));
@@ -223,7 +258,7 @@ TEST(StoreWorker, SaysWhyItIsNotDurableAndAnswersUnavailable) {
 }
 
 TEST(StoreWorker, WritesWhatWaitedOnceItCan) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "state", "in the way");
   StoreWorker worker(quick(dir / "state" / "history.db"));
   worker.offer(batch_of(10));
@@ -235,7 +270,7 @@ TEST(StoreWorker, WritesWhatWaitedOnceItCan) {
 }
 
 TEST(StoreWorker, BoundsWhatWaitsAndCountsWhatIsLost) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "state", "in the way");
   auto options = quick(dir / "state" / "history.db");
   options.max_waiting_points = 25;
@@ -250,12 +285,12 @@ TEST(StoreWorker, BoundsWhatWaitsAndCountsWhatIsLost) {
   std::filesystem::remove(dir / "state");
   EXPECT_TRUE(eventually([&] { return points_of(ask(worker)) == 25; }));
   worker.stop(20s);
-  EXPECT_EQ(HistoryStore::open(dir / "state" / "history.db").value().events(99).value().size(),
+  EXPECT_EQ(HistoryStore::open(dir / "state" / "history.db").value().events({}).value().size(),
             10U);
 }
 
 TEST(StoreWorker, TriesOnceMoreWhenStopped) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "state", "in the way");
   auto options = quick(dir / "state" / "history.db");
   options.retry = 1h;
@@ -268,7 +303,7 @@ TEST(StoreWorker, TriesOnceMoreWhenStopped) {
 }
 
 TEST(StoreWorker, EndsAtOnceWhenNothingCanBeWritten) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "state", "in the way");
   auto options = quick(dir / "state" / "history.db");
   options.retry = 1h;
@@ -279,7 +314,7 @@ TEST(StoreWorker, EndsAtOnceWhenNothingCanBeWritten) {
 }
 
 TEST(StoreWorker, DropsABatchThatCouldNeverBeWrittenAndGoesOn) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "history.db"));
   // Sums of +inf and -inf make no number, which the database refuses.
   worker.offer({.points = {point("a", 0s, 1e308), point("a", 0s, 1e308)}, .events = {}});
@@ -291,7 +326,7 @@ TEST(StoreWorker, DropsABatchThatCouldNeverBeWrittenAndGoesOn) {
 }
 
 TEST(StoreWorker, SurvivesTheLossOfItsDirectory) {
-  const ScratchDir dir;
+  const TempDir dir;
   StoreWorker worker(quick(dir / "state" / "history.db"));
   worker.offer(batch_of(10));
   ASSERT_TRUE(eventually([&] { return points_of(ask(worker)) == 10; }));

@@ -34,7 +34,7 @@ ErrorCode first_failure(const std::filesystem::path& file) {
 }
 
 TEST(DamagedStore, SaysCorruptForTextInPlaceOfADatabase) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "history.db", "dear diary, this is no database at all; it only looks like a file\n");
   const auto store = HistoryStore::open(dir / "history.db");
   ASSERT_FALSE(store);
@@ -43,42 +43,42 @@ TEST(DamagedStore, SaysCorruptForTextInPlaceOfADatabase) {
 }
 
 TEST(DamagedStore, SaysCorruptForAnOverwrittenHeader) {
-  const ScratchDir dir;
+  const TempDir dir;
   fill_file(dir / "history.db");
   damage(dir / "history.db", 0, 100);
   EXPECT_EQ(first_failure(dir / "history.db"), ErrorCode::corrupt);
 }
 
 TEST(DamagedStore, SaysCorruptForAnOverwrittenSchema) {
-  const ScratchDir dir;
+  const TempDir dir;
   fill_file(dir / "history.db");
   damage(dir / "history.db", 100, 3'900);
   EXPECT_EQ(first_failure(dir / "history.db"), ErrorCode::corrupt);
 }
 
 TEST(DamagedStore, SaysCorruptForOverwrittenPages) {
-  const ScratchDir dir;
+  const TempDir dir;
   fill_file(dir / "history.db");
   damage(dir / "history.db", 3 * 4'096, 60 * 4'096);
   EXPECT_EQ(first_failure(dir / "history.db"), ErrorCode::corrupt);
 }
 
 TEST(DamagedStore, SaysCorruptForAFileThatWasCutShort) {
-  const ScratchDir dir;
+  const TempDir dir;
   fill_file(dir / "history.db");
   std::filesystem::resize_file(dir / "history.db", 5 * 4'096 + 17);
   EXPECT_EQ(first_failure(dir / "history.db"), ErrorCode::corrupt);
 }
 
 TEST(DamagedStore, SaysCorruptWhenItsTablesAreGone) {
-  const ScratchDir dir;
+  const TempDir dir;
   fill_file(dir / "history.db");
   SQLite::Database(dir / "history.db", SQLite::OPEN_READWRITE).exec("DROP TABLE bucket");
   EXPECT_EQ(first_failure(dir / "history.db"), ErrorCode::corrupt);
 }
 
 TEST(DamagedStore, FindsDamageThatHappensWhileOpen) {
-  const ScratchDir dir;
+  const TempDir dir;
   fill_file(dir / "history.db");
   auto store = HistoryStore::open(dir / "history.db").value();
   damage(dir / "history.db", 0, std::filesystem::file_size(dir / "history.db"));
@@ -88,13 +88,13 @@ TEST(DamagedStore, FindsDamageThatHappensWhileOpen) {
 }
 
 TEST(DamagedStore, TreatsAnEmptyFileAsNew) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "history.db", "");
   EXPECT_TRUE(HistoryStore::open(dir / "history.db"));
 }
 
 TEST(MoveAside, TakesTheLogAndSharedMemoryAlongAndNothingElse) {
-  const ScratchDir dir;
+  const TempDir dir;
   for (const char* name :
        {"history.db", "history.db-wal", "history.db-shm", "ledger.db", "history.db.old"}) {
     put(dir / name, name);
@@ -111,7 +111,7 @@ TEST(MoveAside, TakesTheLogAndSharedMemoryAlongAndNothingElse) {
 }
 
 TEST(MoveAside, NeverOverwritesAnEarlierOne) {
-  const ScratchDir dir;
+  const TempDir dir;
   for (const char* text : {"first", "second", "third"}) {
     put(dir / "history.db", text);
     ASSERT_TRUE(move_aside(dir / "history.db", kStart));
@@ -124,7 +124,7 @@ TEST(MoveAside, NeverOverwritesAnEarlierOne) {
 // --- not ours
 
 TEST(ForeignStore, RefusesAnotherProgramsDatabaseAndLeavesItAlone) {
-  const ScratchDir dir;
+  const TempDir dir;
   for (const char* mark : {"PRAGMA application_id=1234", "PRAGMA user_version=7", ""}) {
     const auto file = dir / ("theirs" + std::to_string(std::strlen(mark)));
     SQLite::Database(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
@@ -139,7 +139,7 @@ TEST(ForeignStore, RefusesAnotherProgramsDatabaseAndLeavesItAlone) {
 }
 
 TEST(ForeignStore, RefusesANewerSchemaAndLeavesItAlone) {
-  const ScratchDir dir;
+  const TempDir dir;
   fill_file(dir / "history.db");
   SQLite::Database(dir / "history.db", SQLite::OPEN_READWRITE).exec("PRAGMA user_version=99");
   const auto store = HistoryStore::open(dir / "history.db");
@@ -153,7 +153,7 @@ TEST(ForeignStore, RefusesANewerSchemaAndLeavesItAlone) {
 // --- the operating system says no
 
 TEST(ForbiddenStore, NamesTheReason) {
-  const ScratchDir dir;
+  const TempDir dir;
   put(dir / "file", "");
   std::filesystem::create_directory(dir / "directory.db");
   std::filesystem::create_symlink(dir / "nowhere/x", dir / "dangling.db");
@@ -183,7 +183,7 @@ TEST(ForbiddenStore, SaysPermissionDeniedToAUserWithoutPermission) {
   if (::getuid() != 0) {
     GTEST_SKIP() << "only root can become somebody else";
   }
-  const ScratchDir dir;
+  const TempDir dir;
   std::filesystem::permissions(dir.path(), std::filesystem::perms{0755});
   fill_file(dir / "readable.db", 1);
   std::filesystem::permissions(dir / "readable.db", std::filesystem::perms{0644});
@@ -227,7 +227,7 @@ TEST(FullDisk, SaysResourceExhaustedWhenThereIsNoRoomForANewFile) {
 }
 
 TEST(BusyStore, SaysUnavailableWhileAnotherProcessWrites) {
-  const ScratchDir dir;
+  const TempDir dir;
   auto store = HistoryStore::open(dir / "history.db").value();
   SQLite::Database other(dir / "history.db", SQLite::OPEN_READWRITE);
   {
@@ -242,7 +242,7 @@ TEST(BusyStore, SaysUnavailableWhileAnotherProcessWrites) {
 // --- gone from underneath
 
 TEST(MovedStore, NoticesThatTheFileIsNoLongerInItsPlace) {
-  const ScratchDir dir;
+  const TempDir dir;
   for (const char* gone : {"history.db", "history.db-wal"}) {
     auto store = HistoryStore::open(dir / "history.db").value();
     EXPECT_TRUE(store.is_in_place());
@@ -254,7 +254,7 @@ TEST(MovedStore, NoticesThatTheFileIsNoLongerInItsPlace) {
 }
 
 TEST(MovedStore, NoticesThatTheFileWasReplaced) {
-  const ScratchDir dir;
+  const TempDir dir;
   fill_file(dir / "other.db", 1);
   const auto store = HistoryStore::open(dir / "history.db").value();
   std::filesystem::rename(dir / "other.db", dir / "history.db");
@@ -264,7 +264,7 @@ TEST(MovedStore, NoticesThatTheFileWasReplaced) {
 // --- killed
 
 TEST(KilledStore, KeepsEveryCommittedBatch) {
-  const ScratchDir dir;
+  const TempDir dir;
   std::array<int, 2> ends{};
   ASSERT_EQ(::pipe(ends.data()), 0);
   const pid_t writer = ::fork();
