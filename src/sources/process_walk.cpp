@@ -76,16 +76,17 @@ std::expected<std::vector<ListedProcess>, int> list_processes(int proc) {
 }
 
 std::vector<pid_t> list_other_threads(int proc, pid_t pid) {
-  std::vector<pid_t> threads;
   const auto directory = open_directory(proc, fmt::format("{}/task", pid));
-  const auto walked = directory ? each_number(directory->get(),
-                                              [&](int thread, const dirent&) {
-                                                if (thread != pid) {
-                                                  threads.push_back(thread);
-                                                }
-                                                return true;
-                                              })
-                                : std::unexpected(directory.error());
+  if (!directory) {
+    return {};
+  }
+  std::vector<pid_t> threads;
+  const auto walked = each_number(directory->get(), [&](int thread, const dirent&) {
+    if (thread != pid) {
+      threads.push_back(thread);
+    }
+    return true;
+  });
   return walked ? threads : std::vector<pid_t>{};
 }
 
