@@ -77,7 +77,7 @@ ordered_json process_json(const GpuProcess& process) {
           {"cpu_percent", rounded(process.cpu_percent, kPercentDecimals)},
           {"container", text_or_null(who.container)},
           {"pod", text_or_null(who.pod)},
-          {"slurm_job", text_or_null(who.slurm_job)},
+          {"slurm_job", or_null(who.slurm_job)},
           {"visible", process.identity != nullptr}};
 }
 

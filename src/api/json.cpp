@@ -92,6 +92,9 @@ ordered_json to_json(const ProcessReading& process, MonoTime now) {
       {"start_ticks", who.id.start_ticks},
       {"cgroup", text_or_null(who.cgroup)},
       {"container", text_or_null(who.container)},
+      {"container_pid", or_null(who.container_pid)},
+      {"pod", text_or_null(who.pod)},
+      {"slurm_job", or_null(who.slurm_job)},
       {"oom_score_adj", or_null(who.oom_score_adj)},
   };
 }

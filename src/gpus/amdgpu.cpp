@@ -208,6 +208,7 @@ void AmdDevice::read_processes(GpuReading& reading, MonoTime now) {
     process.sm_percent.reset();
   }
   std::vector<GpuProcess> all;
+  all.reserve(processes.size());
   for (auto& [pid, process] : processes) {
     all.push_back(std::move(process));
   }

@@ -151,7 +151,7 @@ DrmClients::DrmClients(sources::Root root, std::shared_ptr<DrmHolders> holders, 
       nodes_(std::move(nodes)) {}
 
 std::optional<DrmClient> DrmClients::read_client(int proc, pid_t pid, int fd) const {
-  std::array<char, std::size_t{16} * 1024> buffer;
+  std::array<char, std::size_t{16} * 1024> buffer{};
   const std::string path = fmt::format("{}/fdinfo/{}", pid, fd);
   const auto text = sources::read_start_at(proc, path.c_str(), buffer);
   auto client = text ? parse_fdinfo(*text) : std::nullopt;

@@ -139,7 +139,7 @@ std::optional<sources::MemInfo> read_host_memory(const sources::Root& root) {
 std::optional<SysDir> find_hwmon(const DrmCard& card) {
   const SysDir all = card.device.below("hwmon");
   for (const std::string& name : all.names("hwmon")) {
-    const SysDir hwmon = all.below(name);
+    SysDir hwmon = all.below(name);
     if (hwmon.text("name") == card.pci.driver) {  // i915 has others for each of its parts
       return hwmon;
     }

@@ -75,6 +75,37 @@ void add_places(std::vector<CgroupPlace>& places, const std::optional<std::strin
   places.push_back({mount->mount_point, version, "/"});
 }
 
+/// "2c48913c-b29f-11e7-9350-020968147796", or the hash that names a static pod: 32 hex digits.
+bool is_pod_uid(std::string_view text) {
+  constexpr std::size_t kWithDashes = 36;
+  constexpr std::size_t kHash = 32;
+  const auto is_dash = [](std::size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool dash_wanted = text.size() == kWithDashes && is_dash(i);
+    const bool is_hex = std::string_view("0123456789abcdef").find(text[i]) != std::string::npos;
+    if (dash_wanted ? text[i] != '-' : !is_hex) {
+      return false;
+    }
+  }
+  return text.size() == kWithDashes || text.size() == kHash;
+}
+
+/// The uid in one name of a path: "podUID" (cgroupfs), or "kubepods-burstable-podUID.slice" with
+/// underscores for dashes (systemd). Empty if there is none.
+std::string pod_uid_in(std::string_view name) {
+  constexpr std::string_view kSlice = ".slice";
+  name = name.substr(0, name.find(':'));  // "….slice:cri-containerd:ID"
+  std::string uid;
+  if (!name.ends_with(kSlice)) {
+    uid = name.starts_with("pod") ? name.substr(3) : std::string_view{};
+  } else if (const std::size_t mark = name.find("-pod"); mark != std::string_view::npos) {
+    name.remove_suffix(kSlice.size());
+    uid = name.substr(mark + 4);
+    std::ranges::replace(uid, '_', '-');
+  }
+  return is_pod_uid(uid) ? uid : std::string{};
+}
+
 bool is_container_id(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
@@ -181,6 +212,42 @@ std::string container_id(std::string_view cgroup_path) {
     }
   }
   return {};
+}
+
+std::string pod_uid(std::string_view cgroup_path) {
+  if (cgroup_path.find("kubepods") == std::string_view::npos) {
+    return {};  // elsewhere "pod" is any word
+  }
+  std::string deepest;
+  while (!cgroup_path.empty()) {
+    std::string uid = pod_uid_in(take_until(cgroup_path, '/'));
+    if (!uid.empty()) {
+      deepest = std::move(uid);
+    }
+  }
+  return deepest;
+}
+
+std::optional<std::uint32_t> slurm_job(std::string_view cgroup_text) {
+  constexpr std::string_view kJob = "job_";
+  constexpr std::string_view kScope = "slurmstepd.scope";
+  while (!cgroup_text.empty()) {
+    // "slurm", "slurm_NODE" and "NODE_slurmstepd.scope" stand somewhere above the job.
+    std::string_view path = take_line(cgroup_text);
+    bool is_below_slurm = false;
+    while (!path.empty()) {
+      const std::string_view name = take_until(path, '/');
+      const auto job = is_below_slurm && name.starts_with(kJob)
+                           ? to_number<std::uint32_t>(name.substr(kJob.size()))
+                           : std::nullopt;
+      if (job) {
+        return job;
+      }
+      is_below_slurm =
+          is_below_slurm || name == "slurm" || name.starts_with("slurm_") || name.ends_with(kScope);
+    }
+  }
+  return std::nullopt;
 }
 
 CgroupFiles cgroup_files(CgroupVersion version) noexcept {

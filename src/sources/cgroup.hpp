@@ -46,6 +46,15 @@ struct CgroupMounts {
 /// ECS forms), else empty. The deepest one wins, for containers inside containers.
 [[nodiscard]] std::string container_id(std::string_view cgroup_path);
 
+/// The uid of the Kubernetes pod in a cgroup path, with dashes as the API writes it; else empty.
+/// Knows the paths of the kubelet's cgroupfs and systemd drivers, also below a kubelet's own root.
+/// The deepest one wins.
+[[nodiscard]] std::string pod_uid(std::string_view cgroup_path);
+
+/// The Slurm job in /proc/PID/cgroup ("/slurm/uid_1000/job_42/…", ".../slurmstepd.scope/job_42/…").
+/// On v1 any hierarchy will do: Slurm need not have put the job into the memory controller's.
+[[nodiscard]] std::optional<std::uint32_t> slurm_job(std::string_view cgroup_text);
+
 /// The files of one cgroup directory that bear on its limit.
 struct CgroupFiles {
   std::string_view limit;

@@ -122,6 +122,24 @@ std::optional<uid_t> parse_status_uid(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<pid_t> parse_status_container_pid(std::string_view text) {
+  while (!text.empty()) {
+    std::string_view line = take_line(text);
+    if (take_until(line, ':') != "NSpid") {
+      continue;
+    }
+    std::string_view last;
+    int count = 0;
+    for (std::string_view word = take_word(line); !word.empty(); word = take_word(line)) {
+      last = word;
+      ++count;
+    }
+    const auto pid = to_number<pid_t>(last);
+    return count > 1 && pid && *pid > 0 ? pid : std::nullopt;
+  }
+  return std::nullopt;
+}
+
 std::string printable(std::string_view text) { return printable_within(text, std::string::npos); }
 
 std::string parse_cmdline(std::string_view text, std::size_t limit) {

@@ -63,6 +63,10 @@ struct PidStat {
 /// The real uid of /proc/PID/status.
 [[nodiscard]] std::optional<uid_t> parse_status_uid(std::string_view text);
 
+/// The last number of NSpid in /proc/PID/status, if there are several: the pid that the process
+/// itself sees, in a pid namespace below ours. Kernels before 4.1 do not tell.
+[[nodiscard]] std::optional<pid_t> parse_status_container_pid(std::string_view text);
+
 /// /proc/PID/cmdline (NUL between arguments) as one line of valid UTF-8 without control characters,
 /// at most `limit` bytes; empty for kernel threads.
 [[nodiscard]] std::string parse_cmdline(std::string_view text, std::size_t limit = 1024);

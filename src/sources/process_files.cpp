@@ -65,8 +65,10 @@ ProcessIdentity ProcessFiles::identity(const PidStat& stat, const BootId& boot,
   ProcessIdentity who;
   who.id = {.boot = boot, .pid = stat.pid, .start_ticks = stat.start_ticks};
   who.parent = stat.parent;
-  if (const auto uid = parse_status_uid(file("status"))) {
+  const std::string_view status = file("status");
+  if (const auto uid = parse_status_uid(status)) {
     who.uid = *uid;
+    who.container_pid = parse_status_container_pid(status);
   } else {
     struct stat owner{};
     ::fstat(directory_.get(), &owner);
@@ -78,12 +80,15 @@ ProcessIdentity ProcessFiles::identity(const PidStat& stat, const BootId& boot,
   if (who.command.empty()) {
     who.command = fmt::format("[{}]", who.comm);
   }
-  const CgroupPaths cgroup = parse_cgroup(file("cgroup"));
+  const std::string_view cgroups = file("cgroup");
+  const CgroupPaths cgroup = parse_cgroup(cgroups);
   // On a hybrid machine v2 is often an empty tree: the path that is not "/" tells more.
   const bool v2_tells = cgroup.v2 && (*cgroup.v2 != "/" || !cgroup.v1_memory);
   const std::string& path = (v2_tells ? cgroup.v2 : cgroup.v1_memory).value_or("");
   who.cgroup = printable(path);
   who.container = container_id(path);
+  who.pod = pod_uid(path);
+  who.slurm_job = slurm_job(cgroups);
   std::string_view score = file("oom_score_adj");
   who.oom_score_adj = to_number<int>(take_word(score));
   return who;

@@ -76,16 +76,18 @@ std::expected<std::vector<ListedProcess>, int> list_processes(int proc) {
 }
 
 std::vector<pid_t> list_other_threads(int proc, pid_t pid) {
-  std::vector<pid_t> threads;
-  if (const auto directory = open_directory(proc, fmt::format("{}/task", pid))) {
-    static_cast<void>(each_number(directory->get(), [&](int thread, const dirent&) {
-      if (thread != pid) {
-        threads.push_back(thread);
-      }
-      return true;
-    }));
+  const auto directory = open_directory(proc, fmt::format("{}/task", pid));
+  if (!directory) {
+    return {};
   }
-  return threads;
+  std::vector<pid_t> threads;
+  const auto walked = each_number(directory->get(), [&](int thread, const dirent&) {
+    if (thread != pid) {
+      threads.push_back(thread);
+    }
+    return true;
+  });
+  return walked ? threads : std::vector<pid_t>{};
 }
 
 std::expected<void, int> each_descriptor(int proc, pid_t pid, const TellDescriptor& tell) {
@@ -100,8 +102,8 @@ std::expected<void, int> each_descriptor(int proc, pid_t pid, pid_t thread,
     return std::unexpected(directory.error());
   }
   const int at = ::dirfd(directory->get());
+  std::array<char, PATH_MAX> target{};
   return each_number(directory->get(), [&](int fd, const dirent& entry) {
-    std::array<char, PATH_MAX> target;
     const ssize_t length =
         ::readlinkat(at, static_cast<const char*>(entry.d_name), target.data(), target.size());
     // One that was closed in between is simply left out.
@@ -132,7 +134,7 @@ std::expected<void, int> each_mapping(int proc, pid_t pid, const TellMapping& te
   if (!file) {
     return std::unexpected(errno);
   }
-  std::array<char, std::size_t{32} * 1024> buffer;
+  std::array<char, std::size_t{32} * 1024> buffer{};
   std::string rest;  // an unfinished line
   while (true) {
     const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
@@ -167,7 +169,7 @@ std::expected<void, int> each_mapping(int proc, pid_t pid, const TellMapping& te
 bool in_initial_pid_namespace(const Root& root) {
   // PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h: the same on every machine.
   constexpr std::uint64_t kInitialNamespace = 0xEFFFFFFC;
-  std::array<char, 64> link;
+  std::array<char, 64> link{};
   const ssize_t length = ::readlink(root.at("/proc/self/ns/pid").c_str(), link.data(), link.size());
   if (length <= 0) {
     return false;

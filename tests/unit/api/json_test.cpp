@@ -103,9 +103,22 @@ TEST(ProcessJson, TellsTheAgeOfItsFigures) {
 TEST(ProcessJson, WritesNullForWhatWasNotMeasured) {
   const Json json = to_json(example_process(1, kib(4), MonoTime{}), MonoTime{});
   for (const char* key : {"pss_bytes", "growth_bytes_per_second", "growth_window_seconds",
-                          "container", "oom_score_adj"}) {
+                          "container", "container_pid", "pod", "slurm_job", "oom_score_adj"}) {
     EXPECT_TRUE(json[key].is_null()) << key;
   }
+}
+
+TEST(ProcessJson, TellsWhereAProcessBelongs) {
+  ProcessReading process = example_process(5204, gib(5), MonoTime{});
+  ProcessIdentity who = *process.identity;
+  who.pod = "2c48913c-b29f-11e7-9350-020968147796";
+  who.slurm_job = 42;
+  who.container_pid = 7;
+  process.identity = std::make_shared<const ProcessIdentity>(who);
+  const Json json = to_json(process, MonoTime{});
+  EXPECT_EQ(json["pod"], who.pod);
+  EXPECT_EQ(json["slurm_job"], 42);
+  EXPECT_EQ(json["container_pid"], 7);
 }
 
 TEST(Dump, ReplacesBytesThatAreNotUtf8) {

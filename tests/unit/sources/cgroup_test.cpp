@@ -144,6 +144,74 @@ TEST(ContainerId, IsEmptyElsewhere) {
   }
 }
 
+constexpr std::string_view kPod = "2c48913c-b29f-11e7-9350-020968147796";
+constexpr std::string_view kPodSlice = "pod2c48913c_b29f_11e7_9350_020968147796.slice";
+
+TEST(PodUid, IsFoundInThePathsOfEveryKubelet) {
+  const std::string pod(kPod);
+  const std::string slice(kPodSlice);
+  for (const std::string& path :
+       {"/kubepods/burstable/pod" + pod + "/" + kId, "/kubepods/pod" + pod,
+        "/kubepods/pod" + pod + "/",
+        "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-" + slice +
+            "/cri-containerd-" + kId + ".scope",
+        "/kubepods.slice/kubepods-" + slice + "/crio-" + kId + ".scope",
+        "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
+        "kubelet-kubepods-besteffort-" +
+            slice,
+        "/kubelet/kubepods/besteffort/pod" + pod + "/" + kId,
+        "/system.slice/containerd.service/kubepods-burstable-" + slice + ":cri-containerd:" + kId,
+        "/docker/" + kId + "/kubepods/burstable/pod" + pod + "/" + kId}) {
+    EXPECT_EQ(pod_uid(path), kPod) << path;
+  }
+  EXPECT_EQ(pod_uid("/kubepods/burstable/pod5b2e2b1d3f5a4c3e8f7a9b0c1d2e3f40/x"),
+            "5b2e2b1d3f5a4c3e8f7a9b0c1d2e3f40");  // a static pod
+  EXPECT_EQ(pod_uid("/kubepods/pod" + std::string(32, 'a') + "/kubepods/pod" + pod), kPod);
+}
+
+TEST(PodUid, IsEmptyElsewhere) {
+  const std::string pod(kPod);
+  const std::vector<std::string> paths{std::string(),
+                                       std::string("/"),
+                                       std::string("/kubepods.slice"),
+                                       "/pod" + pod,
+                                       "/machine.slice/libpod_pod_" + kId + ".slice",
+                                       "/kubepods/burstable/" + pod,
+                                       "/kubepods/pod" + pod.substr(1),
+                                       "/kubepods/pod" + pod + "0",
+                                       "/kubepods/pod",
+                                       "/kubepods/podX" + pod.substr(1),
+                                       "/kubepods/pod" + std::string(36, '-'),
+                                       "/kubepods/pod" + std::string(36, 'a'),
+                                       "/kubepods/" + std::string(kPodSlice),
+                                       "/kubepods/pod2C48913C-b29f-11e7-9350-020968147796",
+                                       std::string("/kubepods/.slice")};
+  for (const std::string& path : paths) {
+    EXPECT_EQ(pod_uid(path), "") << path;
+  }
+}
+
+TEST(SlurmJob, IsFoundInThePathsOfEveryVersion) {
+  for (const char* text : {"9:memory:/slurm/uid_1000/job_42/step_0/task_0\n",
+                           "0::/slurm_node7/uid_0/job_42/step_batch\n",
+                           "0::/system.slice/slurmstepd.scope/job_42/step_0/user/task_0\n",
+                           "0::/system.slice/node7_slurmstepd.scope/job_42\n",
+                           "5:devices:/slurm/uid_1000/job_42/step_0\n4:memory:/user.slice\n0::/\n",
+                           "0::/\n1:freezer:/slurm/uid_1000/job_42"}) {
+    EXPECT_EQ(slurm_job(text), 42U) << text;
+  }
+}
+
+TEST(SlurmJob, IsNothingElsewhere) {
+  for (const char* text :
+       {"", "0::/\n", "0::/job_42\n", "0::/system.slice/slurmd.service\n",
+        "0::/system.slice/slurmstepd.scope/system\n", "0::/slurm/uid_1000/job_\n",
+        "0::/slurm/uid_1000/job_x\n", "0::/slurm/uid_1000/job_-1\n", "0::/slurm/job_4294967296\n",
+        "0::/slurmy/job_42\n", "0::/job_42/slurm\n"}) {
+    EXPECT_FALSE(slurm_job(text)) << text;
+  }
+}
+
 std::vector<std::string> directories(const std::vector<CgroupPlace>& places) {
   std::vector<std::string> names;
   for (const CgroupPlace& place : places) {

@@ -114,12 +114,13 @@ INSTANTIATE_TEST_SUITE_P(All, RecordedMachine, testing::ValuesIn(kMachines),
                            return name;
                          });
 
-TEST(RecordedKubernetesPod, FindsTheContainerId) {
+TEST(RecordedKubernetesPod, FindsTheContainerAndThePod) {
   const Root root(LEVEE_FIXTURES "/machines/kubernetes-v1");
   ProcessSource source(root, {}, std::make_shared<UserNames>(root));
   const auto scan = source.scan(Thoroughness::thorough, MonoTime{});
   ASSERT_TRUE(scan);
   EXPECT_EQ(scan->processes.front().identity->container.substr(0, 8), "9c0f9c0f");
+  EXPECT_EQ(scan->processes.front().identity->pod, "5f2d1c7e-0a0b-4d3f-9f0e-2f6f2f1d9a77");
   EXPECT_EQ(scan->processes.front().identity->oom_score_adj, 985);
 }
 

@@ -78,6 +78,19 @@ TEST(ParseStatusUid, IsNotFooledOrBroken) {
   }
 }
 
+TEST(ParseStatusContainerPid, ReadsTheInnermostPid) {
+  EXPECT_EQ(parse_status_container_pid("Pid:\t900\nNSpid:\t900\t17\nNSpgid:\t900\t3\n"), 17);
+  EXPECT_EQ(parse_status_container_pid("NSpid:\t900\t17\t1\n"), 1);
+}
+
+TEST(ParseStatusContainerPid, IsNothingWithoutANamespaceOfItsOwn) {
+  for (const char* text :
+       {"", "NSpid:\t900\n", "NSpid:\n", "NSpid", "Pid:\t900\t17\n", "NSpid:\t900\t0\n",
+        "NSpid:\t900\t-1\n", "NSpid:\t900\tx\n", "NSpid:\t900\t99999999999\n"}) {
+    EXPECT_FALSE(parse_status_container_pid(text)) << text;
+  }
+}
+
 std::string_view bytes(const char* text, std::size_t size) { return {text, size}; }
 
 TEST(ParseCmdline, JoinsArgumentsByBlanks) {

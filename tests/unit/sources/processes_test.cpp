@@ -54,6 +54,7 @@ TEST_F(ProcessTree, TellsWhoEachProcessIs) {
   tree.put({.pid = 50, .pages = 100, .start = 77, .comm = "python3", .parent = 9});
   tree.write("/proc/50/cgroup", "0::/docker/" + std::string(64, 'b') + "\n");
   tree.write("/proc/50/oom_score_adj", "-500\n");
+  tree.write("/proc/50/status", "Name:\tpython3\nUid:\t1000\t0\t0\t0\nNSpid:\t50\t4\n");
   auto from = source();
   const auto scan = routine(from, at(0));
   ASSERT_THAT(scan.processes, SizeIs(1));
@@ -66,6 +67,7 @@ TEST_F(ProcessTree, TellsWhoEachProcessIs) {
   EXPECT_EQ(who.command, "worker --fast");
   EXPECT_EQ(who.cgroup, "/docker/" + std::string(64, 'b'));
   EXPECT_EQ(who.container, std::string(64, 'b'));
+  EXPECT_EQ(who.container_pid, 4);
   EXPECT_EQ(who.oom_score_adj, -500);
   EXPECT_EQ(scan.processes[0].rss, pages(100));
   EXPECT_EQ(scan.processes[0].read_at, at(0));
