@@ -20,8 +20,9 @@ struct Options {
   StyleWish style;
   std::optional<std::string> config;
   std::optional<std::string> user;
+  std::optional<std::string> gpu;
   std::string limit = "20";
-  std::string sort = "rss";
+  std::string sort = "gpu";
   bool pss = false;
   bool json = false;
 };
@@ -42,15 +43,16 @@ Result<std::string> target_of(const Options& options) {
   if (!limit) {
     return std::unexpected(limit.error());
   }
-  const std::vector<std::string> orders{"rss", "growth"};
+  const std::vector<std::string> orders{"gpu", "rss", "growth"};
   if (std::ranges::find(orders, options.sort) == orders.end()) {
     const auto meant = config::nearest(options.sort, orders);
     return fail(ErrorCode::invalid_argument, fmt::format("--sort is \"{}\"", options.sort),
-                fmt::format("{}accepted: rss, growth",
+                fmt::format("{}accepted: gpu, rss, growth",
                             meant ? fmt::format("did you mean {}? ", *meant) : ""));
   }
-  return fmt::format("/api/v1/processes?limit={}&sort={}{}", *limit, options.sort,
-                     options.user ? "&user=" + percent_encoded(*options.user) : "");
+  return fmt::format("/api/v1/processes?limit={}&sort={}{}{}", *limit, options.sort,
+                     options.user ? "&user=" + percent_encoded(*options.user) : "",
+                     options.gpu ? "&gpu_id=" + percent_encoded(*options.gpu) : "");
 }
 
 /// Which process an object of the answer is about.
@@ -106,10 +108,12 @@ void declare_ps(CLI::App& root, Run& chosen) {
   CLI::App* const command = root.add_subcommand("ps", "Show who holds the memory");
   command->add_option("--user", options->user, "Only the processes of this user")
       ->type_name("NAME");
+  command->add_option("--gpu", options->gpu, "Only the processes on this GPU")
+      ->type_name("INDEX|UUID");
   command->add_option("--limit", options->limit, "At most so many")
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--sort", options->sort, "By rss or growth, the largest first")
+  command->add_option("--sort", options->sort, "By gpu (GPU memory, then RSS), rss or growth")
       ->type_name("WORD")
       ->capture_default_str();
   command->add_flag("--pss", options->pss,
@@ -121,6 +125,7 @@ void declare_ps(CLI::App& root, Run& chosen) {
   add_style(*command, options->style);
   add_footer(*command,
              "levee ps\n"
+             "levee ps --gpu 0\n"
              "levee ps --sort growth --limit 5\n"
              "levee ps --user alice --pss\n"
              "levee ps --json | jq '.processes[0].command'",

@@ -1,4 +1,4 @@
-// Handlers of /api/v1/monitoring/…, /api/v1/overview and /api/v1/processes.
+// Handlers of /api/v1/monitoring/… and /api/v1/overview.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,9 +15,6 @@ namespace levee::api {
 namespace {
 
 using nlohmann::ordered_json;
-
-constexpr std::uint64_t kMostProcesses = 1000;
-constexpr std::uint64_t kUsualProcesses = 50;
 
 /// Sizes that fit any model family of that class, from the documented generic rows (contract
 /// S2-16 … S2-18, S2-63).
@@ -92,26 +89,6 @@ Result<bool> flag(const Query& query, std::string_view name) {
               fmt::format("for example {}=true", name));
 }
 
-/// `sort` is growth; rss when it was not given.
-Result<bool> wants_growth_first(const Query& query) {
-  const std::string* text = query.find("sort");
-  if (text == nullptr || *text == "rss") {
-    return false;
-  }
-  if (*text == "growth") {
-    return true;
-  }
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("sort is {}, which is no order", in_quotes(*text)),
-              "accepted: rss, growth");
-}
-
-/// `user` is a name, or a number for a user who may have one.
-bool is_of(const ProcessReading& process, std::string_view user) {
-  return process.identity &&
-         (process.identity->user == user || std::to_string(process.identity->uid) == user);
-}
-
 Response cleanup_response(const CleanedUp& done) {
   return json_response(ordered_json{
       {"success", true},  // The request was carried out; what it freed is said beside it.
@@ -143,37 +120,6 @@ Result<Response> get_suggestions(const Call& call) {
       .body = call.pages.get(call.view, Pages::suggestions,
                              [](const View& view) { return dump(suggestions_json(view)); }),
       .headers = {}};
-}
-
-Result<Response> get_processes(const Call& call) {
-  const auto limit = call.query.number("limit", 1, kMostProcesses, kUsualProcesses);
-  if (!limit) {
-    return std::unexpected(limit.error());
-  }
-  const auto by_growth = wants_growth_first(call.query);
-  if (!by_growth) {
-    return std::unexpected(by_growth.error());
-  }
-  const Snapshot& snapshot = *call.view->snapshot;
-  const std::string* const user = call.query.find("user");
-  std::vector<const ProcessReading*> chosen;  // Largest first, as in the snapshot.
-  for (const ProcessReading& process : snapshot.processes) {
-    if (user == nullptr || is_of(process, *user)) {
-      chosen.push_back(&process);
-    }
-  }
-  if (*by_growth) {
-    // What shrinks comes behind, and last of all what is not known.
-    std::ranges::stable_sort(chosen, std::greater{}, &ProcessReading::growth_per_second);
-  }
-  ordered_json processes = ordered_json::array();
-  for (const ProcessReading* process : chosen | std::views::take(*limit)) {
-    processes.push_back(to_json(*process, snapshot.at.mono));
-  }
-  return json_response(ordered_json{{"timestamp", to_iso8601(snapshot.at.wall)},
-                                    {"processes", std::move(processes)},
-                                    {"processes_seen", snapshot.processes_seen},
-                                    {"total", chosen.size()}});
 }
 
 Result<void> post_cleanup(const Call& call, Responder respond) {

@@ -131,11 +131,13 @@ Result<Response> get_status(const Call& call);
 Result<Response> get_report(const Call& call);
 Result<Response> get_suggestions(const Call& call);
 Result<Response> get_overview(const Call& call);
-Result<Response> get_processes(const Call& call);
 Result<void> post_cleanup(const Call& call, Responder respond);
 
 // alerts.cpp
 Result<void> get_alerts(const Call& call, Responder respond);
+
+// processes.cpp
+Result<Response> get_processes(const Call& call);
 
 // history.cpp
 Result<void> get_history(const Call& call, Responder respond);

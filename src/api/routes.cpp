@@ -8,7 +8,7 @@ constexpr std::array<std::string_view, 3> kAlertQuery{"severity", "limit", "wind
 constexpr std::array<std::string_view, 1> kCleanupQuery{"force"};
 constexpr std::array<std::string_view, 1> kHistoryQuery{"window_seconds"};
 constexpr std::array<std::string_view, 1> kEventQuery{"since"};
-constexpr std::array<std::string_view, 3> kProcessQuery{"limit", "user", "sort"};
+constexpr std::array<std::string_view, 4> kProcessQuery{"limit", "user", "gpu_id", "sort"};
 constexpr std::array<std::string_view, 1> kMetricsQuery{"format"};
 constexpr std::array<std::string_view, 1> kGpuQuery{"gpu_id"};
 constexpr std::array<std::string_view, 2> kGpuHistoryQuery{"gpu_id", "window_seconds"};
@@ -61,7 +61,7 @@ constexpr std::array kRoutes{
           get_events, "Server-sent events, from now or after an event's id"},
     Route{"GET", "/api/v1/processes", Action::read, kProcessQuery, Takes::no_body, Needs::view,
           get_processes,
-          "The largest processes, or the fastest growing ones (sort=growth); of all or one user"},
+          "Processes by GPU memory, then resident memory; or by rss or growth; of one user or GPU"},
     Route{"GET", "/api/v1/gpus", Action::read, kGpuQuery, Takes::no_body, Needs::view, get_gpus,
           "Every GPU: memory, state, processes, users, health; or one of them"},
     Route{"GET", "/api/v1/gpus/history", Action::read, kGpuHistoryQuery, Takes::no_body,

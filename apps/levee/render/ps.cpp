@@ -64,9 +64,27 @@ std::string command_of(const Json& process) {
   return text_at(process, "command").value_or(text_at(process, "comm").value_or(kUnknown));
 }
 
+std::string gpu_memory_of(const Json& process) {
+  return list_at(process, "gpus").empty() ? "" : amount_of(process, "gpu_memory_bytes");
+}
+
+/// "0", "0,1": the devices it has memory on.
+std::string gpus_of(const Json& process) {
+  std::string result;
+  for (const Json& gpu : list_at(process, "gpus")) {
+    result += (result.empty() ? "" : ",") + gpu.dump();
+  }
+  return result;
+}
+
 bool always(const Json& /*processes*/, const PsView& /*view*/) { return true; }
 
 bool with_pss(const Json& /*processes*/, const PsView& view) { return view.with_pss; }
+
+bool on_a_gpu(const Json& processes, const PsView& /*view*/) {
+  return std::ranges::any_of(processes,
+                             [](const Json& process) { return !list_at(process, "gpus").empty(); });
+}
 
 bool in_a_container(const Json& processes, const PsView& /*view*/) {
   return std::ranges::any_of(
@@ -81,6 +99,8 @@ struct Column {
 
 constexpr std::array kColumns{Column{"PID", pid_of},
                               Column{"USER", user_of},
+                              Column{"GPU", gpus_of, on_a_gpu},
+                              Column{"GPU-MEM", gpu_memory_of, on_a_gpu},
                               Column{"RSS", rss_of},
                               Column{"PSS", pss_of, with_pss},
                               Column{"GROWTH", growth_of},
