@@ -388,9 +388,7 @@ class CudaLookUp : public testing::Test {
   }
 
   void* exported(const char* name) {
-    return cuda_.library.find<void()>(name) == nullptr
-               ? nullptr
-               : reinterpret_cast<void*>(cuda_.library.find<void()>(name));
+    return reinterpret_cast<void*>(cuda_.library.find<void()>(name));
   }
 
   Cuda cuda_;
