@@ -11,22 +11,15 @@
 #include "cli/ask.hpp"
 #include "cli/output.hpp"
 #include "cli/sd_notify.hpp"
+#include "cli/serve.hpp"
 #include "engine/daemon.hpp"
 #include "levee/version.hpp"
 
 namespace levee::cli {
 namespace {
 
-struct Options {
-  std::optional<std::string> config;
-  std::optional<std::string> listen;
-  std::optional<std::string> socket;
-  std::optional<std::string> state_dir;
-  std::vector<std::string> pairs;
-};
-
 /// The command line's layer of settings.
-Result<std::map<std::string, std::string>> settings_of(const Options& options) {
+Result<std::map<std::string, std::string>> settings_of(const ServeOptions& options) {
   std::map<std::string, std::string> settings;
   for (const std::string& pair : options.pairs) {
     const std::size_t equals = pair.find('=');
@@ -47,7 +40,7 @@ Result<std::map<std::string, std::string>> settings_of(const Options& options) {
   return settings;
 }
 
-Result<engine::Daemon::Options> daemon_options(const Options& options,
+Result<engine::Daemon::Options> daemon_options(const ServeOptions& options,
                                                const Surroundings& surroundings) {
   auto command_line = settings_of(options);
   if (!command_line) {
@@ -191,7 +184,9 @@ void wait_for_the_end(engine::Daemon& daemon, const std::filesystem::path& socke
   }
 }
 
-int run(const Options& options, const Surroundings& surroundings) {
+}  // namespace
+
+int serve(const ServeOptions& options, const Surroundings& surroundings) {
   raise_file_limit();
   const auto prepared = daemon_options(options, surroundings);
   if (!prepared) {
@@ -215,10 +210,8 @@ int run(const Options& options, const Surroundings& surroundings) {
   return kOk;
 }
 
-}  // namespace
-
 void declare_serve(CLI::App& root, Run& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ServeOptions>();
   CLI::App* const command = root.add_subcommand("serve", "Run the daemon");
   command->add_option("--config", options->config, "Configuration file")->type_name("FILE");
   command
@@ -239,7 +232,7 @@ void declare_serve(CLI::App& root, Run& chosen) {
              "0 ended by SIGTERM or Ctrl-C, 1 could not start, 2 wrong use or bad settings.\n"
              "SIGHUP reads the configuration file again.");
   command->callback([options, &chosen] {
-    chosen = [options](const Surroundings& surroundings) { return run(*options, surroundings); };
+    chosen = [options](const Surroundings& surroundings) { return serve(*options, surroundings); };
   });
 }
 

@@ -30,6 +30,7 @@ constexpr int kOutOfMemory = 3;
 constexpr const char* kExamples = R"(Examples:
   simhog --mem 2GiB                        hold 2 GiB of GPU 0 until it is ended
   simhog --gpu 1 --mem 8GiB --step 512MiB --hold 5
+  simhog --mem 40GiB --step 1GiB --every 2  a leak: 1 GiB more every two seconds
   simhog --mem 1GiB --vmm --hold 2 --die-by SEGV
   simhog --mem 1GiB --race 8               eight copies at once; some may get nothing
 
@@ -39,6 +40,8 @@ struct Options {
   int gpu = 0;
   std::uint64_t bytes = 0;
   std::uint64_t step = 0;
+  double every_seconds = 0;            ///< Between two steps.
+  double after_seconds = 0;            ///< Before the first one.
   std::optional<double> hold_seconds;  ///< Absent: for ever.
   int race = 1;
   std::optional<double> free_after_seconds;
@@ -145,8 +148,10 @@ int hog(const Options& options) {
   }
   Hoard hoard(*driver, options);
   cuda::Result result = hoard.open();
+  wait_for(options.after_seconds);
   while (result == cuda::Result::success && !hoard.is_full()) {
     result = hoard.grow();
+    wait_for(options.every_seconds);
   }
   if (result != cuda::Result::success) {
     say(fmt::format("failed pid={} gpu={} held_bytes={} error={}", ::getpid(), options.gpu,
@@ -211,11 +216,15 @@ int main(int argc, char** argv) {
   std::string step;
   std::string hold = "forever";
   std::string free_after;
+  std::string every = "0";
+  std::string after = "0";
   std::string signal;
   bool is_plain = false;
   app.add_option("--gpu", options.gpu, "CUDA device (default 0)");
   app.add_option("--mem", memory, "How much, such as 2GiB")->required();
   app.add_option("--step", step, "Allocate in pieces of this size");
+  app.add_option("--after", after, "Seconds to wait before the first piece");
+  app.add_option("--every", every, "Seconds between two pieces");
   app.add_option("--hold", hold, "Seconds to hold it, or forever (the default)");
   app.add_option("--race", options.race, "Run this many copies at once")->check(CLI::Range(1, 256));
   app.add_option("--free-after", free_after, "Free it after so many seconds, before --hold begins");
@@ -228,11 +237,15 @@ int main(int argc, char** argv) {
     const auto bytes = parse_memory(memory);
     const auto piece = step.empty() ? bytes : parse_memory(step);
     const auto held = parse_hold(hold);
+    const auto paused = parse_hold(every);
+    const auto delayed = parse_hold(after);
     const auto freed = parse_hold(free_after.empty() ? "forever" : free_after);
     const auto died = signal.empty() ? Result<int>(kNoSignal) : parse_signal(signal);
-    for (const Error* error : {bytes ? nullptr : &bytes.error(), piece ? nullptr : &piece.error(),
-                               held ? nullptr : &held.error(), freed ? nullptr : &freed.error(),
-                               died ? nullptr : &died.error()}) {
+    for (const Error* error :
+         {bytes ? nullptr : &bytes.error(), piece ? nullptr : &piece.error(),
+          held ? nullptr : &held.error(), freed ? nullptr : &freed.error(),
+          paused ? nullptr : &paused.error(), delayed ? nullptr : &delayed.error(),
+          died ? nullptr : &died.error()}) {
       if (error != nullptr) {
         return report(kProgram, *error);
       }
@@ -243,6 +256,8 @@ int main(int argc, char** argv) {
     }
     options.bytes = *bytes;
     options.step = *piece;
+    options.every_seconds = paused->value_or(0);
+    options.after_seconds = delayed->value_or(0);
     options.hold_seconds = *held;
     options.free_after_seconds = *freed;
     options.die_by = *died;

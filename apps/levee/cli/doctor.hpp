@@ -52,6 +52,25 @@ struct StateDirFacts {
   std::optional<Bytes> free;
 };
 
+/// A process that holds a GPU's device file.
+struct GpuHolder {
+  pid_t pid = 0;
+  std::string user;
+  std::string comm;
+  std::string path;
+};
+
+/// What is there of GPUs, and of what it takes to see them.
+struct GpuFacts {
+  std::vector<std::filesystem::path> devices;  ///< Device files that belong to GPUs.
+  std::vector<std::string> cards;              ///< PCI display devices: "NVIDIA at 0000:1b:00.0".
+  bool nvidia_module = false;                  ///< /proc/driver/nvidia/version is there.
+  bool wanted = true;                          ///< gpu.enabled.
+  Json gpus = Json::array();                   ///< As in the overview: of the daemon, or one look.
+  std::vector<SourceTrouble> troubles;         ///< Of the GPU sources.
+  std::vector<GpuHolder> holders;  ///< Processes that hold a device and are named by no driver.
+};
+
 struct Facts {
   Result<DaemonFacts> daemon;
   Result<HostReading> host;
@@ -66,7 +85,7 @@ struct Facts {
   std::optional<bool> clock_synchronised;
   std::vector<std::filesystem::path> config_candidates;
   Result<config::Settings> settings;
-  std::vector<std::filesystem::path> gpu_devices;  ///< Device files that belong to GPUs.
+  GpuFacts gpus;
 };
 
 /// Looks at this machine; about a tenth of a second.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/doctor.hpp"
+#include "cli/doctor_gpus.hpp"
 #include "levee/version.hpp"
 
 namespace levee::cli {
@@ -278,20 +279,6 @@ Check configuration(const Facts& facts) {
           {}};
 }
 
-Check gpus(const Facts& facts) {
-  if (facts.gpu_devices.empty()) {
-    return {Grade::info, "GPU", "none seen: this version watches host memory only", {}};
-  }
-  std::vector<std::string> names;
-  std::ranges::transform(facts.gpu_devices, std::back_inserter(names),
-                         [](const auto& path) { return path.string(); });
-  return {Grade::info,
-          "GPU",
-          fmt::format("{} seen, not watched: this version watches host memory only",
-                      fmt::join(names, ", ")),
-          {}};
-}
-
 }  // namespace
 
 std::vector<Check> examine(const Facts& facts) {
@@ -304,7 +291,7 @@ std::vector<Check> examine(const Facts& facts) {
   std::ranges::move(protections(facts), std::back_inserter(checks));
   checks.push_back(clock(facts));
   checks.push_back(configuration(facts));
-  checks.push_back(gpus(facts));
+  std::ranges::move(examine_gpus(facts.gpus), std::back_inserter(checks));
   return checks;
 }
 

@@ -9,6 +9,7 @@
 
 #include "cli/ask.hpp"
 #include "cli/doctor.hpp"
+#include "cli/doctor_gpus.hpp"
 #include "engine/clock.hpp"
 #include "sources/host.hpp"
 #include "sources/processes.hpp"
@@ -111,15 +112,22 @@ std::optional<bool> probe_clock() {
   return result < 0 ? std::nullopt : std::optional(result != TIME_ERROR);
 }
 
-std::vector<fs::path> probe_gpus(const sources::Root& root) {
-  std::vector<fs::path> found;
-  std::error_code error;
-  for (const char* candidate : {"/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD128"}) {
-    if (fs::exists(root.at(candidate), error)) {
-      found.emplace_back(candidate);
+/// What is known of the GPUs: a daemon's word, else one look.
+void complete(GpuFacts& facts, const Result<DaemonFacts>& daemon,
+              const config::Settings& settings) {
+  const std::shared_ptr<const Json> overview =
+      daemon && daemon->overview
+          ? std::make_shared<const Json>(*daemon->overview)
+          : std::make_shared<const Json>(look(settings, "/api/v1/overview").value_or(Json()));
+  facts.gpus = list_at(*overview, "gpus");
+  for (const Json& each : list_at(*overview, "troubles")) {
+    const std::string source = text_at(each, "source").value_or("");
+    if (source == "nvml" || source == "amdgpu" || source == "intel" || source == "gpu-helper") {
+      facts.troubles.push_back(
+          {source, Error{ErrorCode::unavailable, text_at(each, "detail").value_or(""),
+                         text_at(each, "hint").value_or("")}});
     }
   }
-  return found;
 }
 
 }  // namespace
@@ -136,6 +144,9 @@ Facts probe(const Connection& connection, const std::optional<std::string>& conf
   const bool has_port = listen && *listen && (*listen)->port != 0;
   std::vector<SourceTrouble> troubles;
   auto host = sources::HostSource(root).read(troubles);
+  GpuFacts gpus = probe_gpus(root);
+  gpus.wanted = own.gpu.enabled;
+  complete(gpus, daemon, settings ? *settings : config::Settings{});
   return {.daemon = std::move(daemon),
           .host = std::move(host),
           .host_troubles = std::move(troubles),
@@ -151,7 +162,7 @@ Facts probe(const Connection& connection, const std::optional<std::string>& conf
           .clock_synchronised = probe_clock(),
           .config_candidates = inputs.default_files,
           .settings = std::move(settings),
-          .gpu_devices = probe_gpus(root)};
+          .gpus = std::move(gpus)};
 }
 
 }  // namespace levee::cli

@@ -48,6 +48,7 @@ void declare_alerts(CLI::App& root, Run& chosen);
 void declare_history(CLI::App& root, Run& chosen);
 void declare_config(CLI::App& root, Run& chosen);
 void declare_doctor(CLI::App& root, Run& chosen);
+void declare_demo(CLI::App& root, Run& chosen);
 void declare_gpu_helper(CLI::App& root, Run& chosen);
 
 }  // namespace levee::cli

@@ -43,7 +43,7 @@ Facts healthy() {
       .clock_synchronised = true,
       .config_candidates = {"/etc/levee/levee.toml"},
       .settings = config::Settings::load({}),
-      .gpu_devices = {}};
+      .gpus = {}};
 }
 
 Facts without_daemon() {
