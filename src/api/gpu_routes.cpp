@@ -14,8 +14,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::uint64_t kUsualWindow = 300;
-constexpr std::uint64_t kLongestWindow = 86'400;  ///< The longest history_seconds.
+constexpr std::uint64_t kUsualGpuWindow = 300;
+constexpr std::uint64_t kLongestGpuWindow = 86'400;  ///< The longest history_seconds.
 
 }  // namespace
 
@@ -47,7 +47,7 @@ Result<Response> get_gpu_history(const Call& call) {
   if (!gpu) {
     return std::unexpected(gpu.error());
   }
-  const auto window = call.query.number("window_seconds", 1, kLongestWindow, kUsualWindow);
+  const auto window = call.query.number("window_seconds", 1, kLongestGpuWindow, kUsualGpuWindow);
   if (!window) {
     return std::unexpected(window.error());
   }

@@ -93,15 +93,18 @@ Result<PidStat> parse_pid_stat(std::string_view text) {
     fields.at(field) = take_word(rest);
   }
   const auto flags = to_number<std::uint64_t>(fields[9]);
+  const auto user = to_number<std::uint64_t>(fields[14]);
+  const auto system = to_number<std::uint64_t>(fields[15]);
   const auto start = to_number<std::uint64_t>(fields[22]);
   const auto resident = to_number<std::uint64_t>(fields[24]);
-  if (!flags || !start || !resident) {
+  if (!flags || !user || !system || !start || !resident) {
     return nonsense();
   }
   stat.pid = *pid;
   stat.state = state[0];
   stat.parent = *parent;
   stat.kernel_thread = (*flags & kKernelThreadFlag) != 0;
+  stat.cpu_ticks = *user + *system;
   stat.start_ticks = *start;
   stat.rss_pages = *resident;
   return stat;

@@ -51,6 +51,7 @@ struct PidStat {
   std::string comm;
   char state = '?';
   pid_t parent = 0;
+  std::uint64_t cpu_ticks = 0;  ///< User and system time since it started, in clock ticks.
   std::uint64_t start_ticks = 0;
   std::uint64_t rss_pages = 0;
   bool kernel_thread = false;  ///< PF_KTHREAD of the flags: has no memory of its own.

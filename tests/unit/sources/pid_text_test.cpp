@@ -6,7 +6,7 @@ namespace levee::sources {
 namespace {
 
 constexpr std::string_view kTail =
-    " S 6344 6344 3798 0 -1 4194304 100 0 0 0 0 0 0 0 20 0 1 0 201982 3133440 413 "
+    " S 6344 6344 3798 0 -1 4194304 100 0 0 0 25 17 9 9 20 0 1 0 201982 3133440 413 "
     "18446744073709551615"
     " 1 1 1 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 1 1 1 1 1 1 0\n";
 
@@ -17,6 +17,7 @@ TEST(ParsePidStat, ReadsWhoAndHowMuch) {
   EXPECT_EQ(stat->comm, "cat");
   EXPECT_EQ(stat->state, 'S');
   EXPECT_EQ(stat->parent, 6344);
+  EXPECT_EQ(stat->cpu_ticks, 42U);
   EXPECT_EQ(stat->start_ticks, 201982U);
   EXPECT_EQ(stat->rss_pages, 413U);
   EXPECT_FALSE(stat->kernel_thread);
@@ -50,6 +51,8 @@ TEST(ParsePidStat, RefusesNonsense) {
         std::string("7 (cat) S -1 1 1 0 -1 1 0 0 0 0 0 0 0 0 0 0 0 0 5 5 5"),
         std::string("7 (cat) S 1 1 1 0 -1 1 0 0 0 0 0 0 0 0 0 0 0 0 5 5"),
         std::string("7 (cat) S 1 1 1 0 -1 1 0 0 0 0 0 0 0 0 0 0 0 0 5 5 -5"),
+        std::string("7 (cat) S 1 1 1 0 -1 1 0 0 0 0 x 0 0 0 0 0 0 0 5 5 5"),
+        std::string("7 (cat) S 1 1 1 0 -1 1 0 0 0 0 0 -1 0 0 0 0 0 0 5 5 5"),
         std::string("7 (cat) S 1 1 1 0 -1 1 0 0 0 0 0 0 0 0 0 0 0 0 x 5 5")}) {
     EXPECT_FALSE(parse_pid_stat(text)) << text;
   }

@@ -40,12 +40,15 @@ class Tree {
     uid_t uid = 1000;
     pid_t parent = 1;
     bool kernel_thread = false;
+    std::uint64_t cpu_ticks = 0;
+    char state = 'S';
   };
   void put(const Process& p) const {
     const std::string dir = fmt::format("/proc/{}/", p.pid);
     write(dir + "stat",
-          fmt::format("{} ({}) S {} 1 1 0 -1 {} 0 0 0 0 0 0 0 0 20 0 1 0 {} 1 {} 0 1 1\n", p.pid,
-                      p.comm, p.parent, p.kernel_thread ? 0x200040 : 0x400140, p.start, p.pages));
+          fmt::format("{} ({}) {} {} 1 1 0 -1 {} 0 0 0 0 {} 0 0 0 20 0 1 0 {} 1 {} 0 1 1\n", p.pid,
+                      p.comm, p.state, p.parent, p.kernel_thread ? 0x200040 : 0x400140, p.cpu_ticks,
+                      p.start, p.pages));
     write(dir + "statm", fmt::format("9999999 {} 1 1 0 1 0\n", p.pages));
     write(dir + "status", fmt::format("Name:\t{}\nUid:\t{}\t0\t0\t0\n", p.comm, p.uid));
     write(dir + "cmdline", p.cmdline);
