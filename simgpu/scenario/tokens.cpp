@@ -11,8 +11,13 @@ Result<std::vector<std::string>> split_line(std::string_view line) {
   std::string word;
   bool in_word = false;
   bool is_quoted = false;
+  bool is_escaped = false;  // Within quotes: \" and \\.
   for (const char c : line) {
-    if (c == '"') {
+    if (std::exchange(is_escaped, false)) {
+      word += c;
+    } else if (is_quoted && c == '\\') {
+      is_escaped = true;
+    } else if (c == '"') {
       is_quoted = !is_quoted;
       in_word = true;
     } else if (!is_quoted && c == '#') {

@@ -11,7 +11,7 @@
 namespace levee::simgpu {
 
 /// The words of a line. A '#' begins a comment; double quotes keep white space together and are
-/// dropped: `name="Sim H200"` is one word.
+/// dropped: `name="Sim H200"` is one word. Within them \" and \\ stand for a quote and a backslash.
 [[nodiscard]] Result<std::vector<std::string>> split_line(std::string_view line);
 
 class Tokens {

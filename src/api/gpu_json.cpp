@@ -131,7 +131,8 @@ void append_memory(ordered_json& json, const View& view, const GpuView& gpu) {
   json["memory_reserved_bytes"] = bytes_or_null(memory_part(reading, &GpuMemory::reserved));
   json["memory_unattributed_bytes"] = bytes_or_null(policy::unattributed_memory(reading));
   json["memory_available_bytes"] =
-      bytes_or_null(policy::grantable_memory(reading, config.gpu_manager.memory_reserve));
+      bytes_or_null(gpu.fresh ? policy::grantable_memory(reading, config.gpu_manager.memory_reserve)
+                              : std::nullopt);  // Nothing is granted by old figures.
   json["memory_percent"] = rounded(percent_used, kPercentDecimals);
   json["memory_pressure"] =
       gpu.fresh && percent_used

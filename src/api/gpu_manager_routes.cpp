@@ -78,6 +78,13 @@ Response config_response(const config::Settings& settings) {
       {"success", true}, {"data", config_json(settings)}, {"origins", origins_json(settings)}});
 }
 
+/// Why nothing can be said of the memory of `gpu`.
+std::string_view why_not_judged(const GpuView& gpu) {
+  return gpu.fresh                                    ? "not told by the driver"
+         : gpu.reading->condition == GpuCondition::ok ? "silent"
+                                                      : to_string(gpu.reading->condition);
+}
+
 ordered_json monitoring_json(const View& view, std::string_view message) {
   const Seconds interval = view.settings->config().monitoring_interval;
   return {{"monitoring", true},
@@ -217,10 +224,11 @@ Result<Response> get_gpu_available(const Call& call) {
   const config::GpuManager& manager = call.view->settings->config().gpu_manager;
   const GpuReading& reading = *(*gpu)->reading;
   const auto grantable = policy::grantable_memory(reading, manager.memory_reserve);
-  if (!grantable) {
+  if (!(*gpu)->fresh || !grantable) {
     return fail(ErrorCode::unavailable,
-                fmt::format("the memory of GPU {} cannot be read", reading.identity->index),
-                "see `levee doctor`");
+                fmt::format("the memory of GPU {} cannot be read: it is {}",
+                            reading.identity->index, why_not_judged(**gpu)),
+                "nothing is granted by old figures; see `levee status`");
   }
   const Bytes total = reading.memory->total;
   const Bytes limit = manager.memory_limit.value_or(Bytes{total.count / 4 * 3});

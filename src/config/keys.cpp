@@ -137,13 +137,6 @@ std::vector<Key> judging_keys() {
       at_next_start(text("state_dir", "path", field(&Config::state_dir),
                          "an absolute path, or empty for the usual place", absolute_path,
                          "Directory of the history database and the logs.")),
-      milliseconds("guard.floor_ms", field(&Config::guard, &Guard::floor), 1, 100,
-                   "Shortest time between two looks of the guard when memory is nearly gone."),
-      milliseconds("guard.look_ahead_ms", field(&Config::guard, &Guard::look_ahead), 0, 1'000,
-                   "How far ahead the guard projects the measured fall of available memory."),
-      rate("guard.fill_rate", field(&Config::guard, &Guard::fill_rate), mib(16), Bytes{4 * kTiB},
-           "Fastest rate per second at which memory can be filled; auto follows the number of "
-           "cores."),
   };
 }
 
@@ -185,6 +178,18 @@ std::vector<Key> gpu_keys() {
       whole_number("metrics.processes", field(&Config::metrics, &Metrics::processes), 0, 1'000,
                    "How many GPU processes get a series of their own on the metrics page, the "
                    "largest first."),
+  };
+}
+
+std::vector<Key> guard_keys() {
+  return {
+      milliseconds("guard.floor_ms", field(&Config::guard, &Guard::floor), 1, 100,
+                   "Shortest time between two looks of the guard when memory is nearly gone."),
+      milliseconds("guard.look_ahead_ms", field(&Config::guard, &Guard::look_ahead), 0, 1'000,
+                   "How far ahead the guard projects the measured fall of available memory."),
+      rate("guard.fill_rate", field(&Config::guard, &Guard::fill_rate), mib(16), Bytes{4 * kTiB},
+           "Fastest rate per second at which memory can be filled; auto follows the number of "
+           "cores."),
   };
 }
 
@@ -252,7 +257,8 @@ std::vector<Key> telling_keys() {
 
 std::vector<Key> all_keys() {
   std::vector<Key> all;
-  for (auto part : {judging_keys(), gpu_keys(), serving_keys(), telling_keys()}) {
+  // Keys without a section come first: in the example file they stand above the first [section].
+  for (auto part : {judging_keys(), gpu_keys(), guard_keys(), serving_keys(), telling_keys()}) {
     std::ranges::move(part, std::back_inserter(all));
   }
   for (const CompatName& compat : compat_names()) {

@@ -163,14 +163,16 @@ Result<std::vector<std::unique_ptr<Device>>> NvmlDriver::devices() {
   return devices;
 }
 
-/// Looking at a known device again costs one call, not ten.
+/// Looking at a known device again costs one call, not ten. One that answers with an error is still
+/// there: its readings say what is wrong with it.
 Result<GpuIdentity> NvmlDriver::identify(nvml::Device handle, unsigned index) {
   const auto known = identities_.find(handle);
-  std::array<char, nvml::kUuidBuffer> uuid{};
-  if (known != identities_.end() && known->second.index == static_cast<int>(index) &&
-      library_->uuid(handle, uuid.data(), static_cast<unsigned>(uuid.size())) == Return::success &&
-      known->second.uuid == uuid.data()) {
-    return known->second;
+  if (known != identities_.end() && known->second.index == static_cast<int>(index)) {
+    std::array<char, nvml::kUuidBuffer> uuid{};
+    const Return code = library_->uuid(handle, uuid.data(), static_cast<unsigned>(uuid.size()));
+    if (code != Return::success || known->second.uuid == uuid.data()) {
+      return known->second;
+    }
   }
   return identify_nvml_device(*library_, handle, static_cast<int>(index), version_);
 }
