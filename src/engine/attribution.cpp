@@ -1,21 +1,17 @@
 #include "engine/attribution.hpp"
 
-#include <algorithm>
-
 namespace levee::engine {
 
-void attribute(std::vector<GpuReading>& gpus, const sources::ProcessScan& scan) {
+void attribute(std::vector<GpuReading>& gpus, sources::Identifier& identifier, MonoTime now) {
   for (GpuReading& gpu : gpus) {
     if (!gpu.processes) {
       continue;
     }
     for (GpuProcess& process : *gpu.processes) {
-      const auto found = std::ranges::find_if(scan.processes, [&](const ProcessReading& reading) {
-        return reading.identity->id.pid == process.pid;
-      });
-      if (found != scan.processes.end()) {
+      if (const auto found = identifier.find(process.pid, now)) {
         process.identity = found->identity;
         process.rss = found->rss;
+        process.cpu_percent = found->cpu_percent;
       }
     }
   }

@@ -5,12 +5,12 @@
 
 #include "core/gpu.hpp"
 #include "core/time.hpp"
-#include "sources/processes.hpp"
+#include "sources/identifier.hpp"
 
 namespace levee::engine {
 
 /// Completes each process of `gpus` with its identity, its host memory and its CPU use. A pid that
 /// cannot be seen from here stays a number.
-void attribute(std::vector<GpuReading>& gpus, const sources::ProcessScan& scan);
+void attribute(std::vector<GpuReading>& gpus, sources::Identifier& identifier, MonoTime now);
 
 }  // namespace levee::engine

@@ -69,9 +69,11 @@ Daemon::Daemon(Options options, std::optional<StateDirLock> lock, std::string wh
       state_lock_(std::move(lock)),
       inbox_(kInboxCapacity),
       host_source_(options_.root),
+      users_(std::make_shared<sources::UserNames>(options_.root)),
       process_source_(options_.root,
                       {.top = static_cast<std::size_t>(options_.settings.config().process_top)},
-                      std::make_shared<sources::UserNames>(options_.root)),
+                      users_),
+      gpu_identifier_(options_.root, {}, users_),
       gpu_source_({.helper = options_.settings.config().gpu.enabled ? options_.gpu_helper
                                                                     : std::vector<std::string>{}}),
       engine_(std::make_shared<const config::Settings>(options_.settings), hostname()),
@@ -221,7 +223,7 @@ Readings Daemon::read_sources(sources::Thoroughness thoroughness, Now now) {
     start_guard(readings.troubles);
   }
   readings.gpus = gpu_source_.finish(now.mono, now.mono + kGpuPatience);
-  if (readings.processes) attribute(readings.gpus.gpus, *readings.processes);
+  attribute(readings.gpus.gpus, gpu_identifier_, now.mono);
   return readings;
 }
 

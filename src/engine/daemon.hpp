@@ -22,6 +22,7 @@
 #include "gpus/gpu_source.hpp"
 #include "server/server.hpp"
 #include "sources/host.hpp"
+#include "sources/identifier.hpp"
 #include "sources/processes.hpp"
 #include "sources/psi_trigger.hpp"
 #include "sources/root.hpp"
@@ -93,7 +94,9 @@ class Daemon {
 
   // Owned by the engine thread once start() was called.
   sources::HostSource host_source_;
+  std::shared_ptr<sources::UserNames> users_;
   sources::ProcessSource process_source_;
+  sources::Identifier gpu_identifier_;
   gpus::GpuSource gpu_source_;
   std::optional<sources::PsiTrigger> pressure_trigger_;
   std::optional<actions::SpeedFile> speed_file_;

@@ -28,9 +28,10 @@ std::shared_ptr<const api::View> look_once(std::shared_ptr<const config::Setting
   std::array<char, 256> hostname{"localhost"};
   ::gethostname(hostname.data(), hostname.size() - 1);
   sources::HostSource host(root);
+  const auto users = std::make_shared<sources::UserNames>(root);
   sources::ProcessSource processes(
-      root, {.top = static_cast<std::size_t>(settings->config().process_top)},
-      std::make_shared<sources::UserNames>(root));
+      root, {.top = static_cast<std::size_t>(settings->config().process_top)}, users);
+  sources::Identifier identifier(root, {}, users);
 
   gpus::GpuSource gpus(
       {.helper = settings->config().gpu.enabled ? gpu_helper : std::vector<std::string>{}});
@@ -44,7 +45,7 @@ std::shared_ptr<const api::View> look_once(std::shared_ptr<const config::Setting
   readings.host = host.read(readings.troubles);
   readings.processes = processes.scan(sources::Thoroughness::thorough, now.mono);
   readings.gpus = gpus.finish_all(now.mono, now.mono + kGpuPatience);
-  if (readings.processes) attribute(readings.gpus.gpus, *readings.processes);
+  attribute(readings.gpus.gpus, identifier, now.mono);
   api::DaemonView self;
   self.self = sources::read_self();
   self.started = now.wall;

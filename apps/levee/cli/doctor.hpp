@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "core/snapshot.hpp"
 #include "levee/result.hpp"
 #include "server/listen_address.hpp"
+#include "sources/holder_advice.hpp"
 #include "sources/sockets.hpp"
 
 namespace levee::cli {
@@ -52,23 +54,16 @@ struct StateDirFacts {
   std::optional<Bytes> free;
 };
 
-/// A process that holds a GPU's device file.
-struct GpuHolder {
-  pid_t pid = 0;
-  std::string user;
-  std::string comm;
-  std::string path;
-};
-
 /// What is there of GPUs, and of what it takes to see them.
 struct GpuFacts {
-  std::vector<std::filesystem::path> devices;  ///< Device files that belong to GPUs.
-  std::vector<std::string> cards;              ///< PCI display devices: "NVIDIA at 0000:1b:00.0".
-  bool nvidia_module = false;                  ///< /proc/driver/nvidia/version is there.
-  bool wanted = true;                          ///< gpu.enabled.
-  Json gpus = Json::array();                   ///< As in the overview: of the daemon, or one look.
-  std::vector<SourceTrouble> troubles;         ///< Of the GPU sources.
-  std::vector<GpuHolder> holders;  ///< Processes that hold a device and are named by no driver.
+  std::vector<std::string> devices;     ///< Device files that belong to GPUs.
+  std::vector<std::string> cards;       ///< PCI display devices: "NVIDIA at 0000:1b:00.0".
+  bool nvidia_module = false;           ///< /proc/driver/nvidia/version is there.
+  bool wanted = true;                   ///< gpu.enabled.
+  Json gpus = Json::array();            ///< As in the overview: of the daemon, or one look.
+  std::vector<SourceTrouble> troubles;  ///< Of the GPU sources.
+  /// By UUID: who may hold memory that nobody answers for, and what frees it.
+  std::map<std::string, std::vector<sources::HolderAdvice>> advice;
 };
 
 struct Facts {

@@ -14,7 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWhat = "GPU";
-constexpr double kNotableUnattributed = 64.0 * kMiB;
 constexpr double kStaleSeconds = 5;
 
 /// Display controllers and processing accelerators (PCI classes 03 and 12).
@@ -67,19 +66,12 @@ std::string name_of(const Json& gpu) {
                      text_at(gpu, "mig_profile") ? " " + *text_at(gpu, "mig_profile") : "");
 }
 
-/// The commands that could free memory nobody answers for.
-std::string freeing_hint(const Json& gpu, const std::vector<GpuHolder>& holders) {
+/// Who may hold it and what frees it, the likeliest first.
+std::string freeing_hint(const std::vector<sources::HolderAdvice>& advice) {
   std::vector<std::string> parts;
-  for (const GpuHolder& holder : holders) {
-    parts.push_back(fmt::format("pid {} ({}, user {}) holds {}: kill {}", holder.pid, holder.comm,
-                                holder.user, holder.path, holder.pid));
-  }
-  if (parts.empty()) {
-    const auto index = number_at(gpu, "gpu_id").value_or(0);
-    return fmt::format(
-        "no process is seen to hold the device; as root: fuser -v /dev/nvidia*, "
-        "and if nobody does, nvidia-smi --gpu-reset -i {:.0f}",
-        index);
+  for (const sources::HolderAdvice& each : advice) {
+    parts.push_back(each.command.empty() ? each.text
+                                         : fmt::format("{}: {}", each.text, each.command));
   }
   return fmt::format("{}", fmt::join(parts, "; "));
 }
@@ -117,10 +109,11 @@ Check one_gpu(const Json& gpu, const GpuFacts& facts) {
   }
   const double unattributed = number_at(gpu, "memory_unattributed_bytes").value_or(0);
   if (unattributed >= kNotableUnattributed) {
+    const auto advice = facts.advice.find(text_at(gpu, "uuid").value_or(""));
     return {Grade::warn, what,
             fmt::format("{}: {} of its memory belongs to no process the driver names", name,
                         format_bytes(Bytes{static_cast<std::uint64_t>(unattributed)})),
-            freeing_hint(gpu, facts.holders)};
+            advice == facts.advice.end() ? "" : freeing_hint(advice->second)};
   }
   const auto total = number_at(gpu, "memory_total_bytes");
   const std::string memory =

@@ -5,9 +5,13 @@
 
 #include "cli/ask.hpp"
 #include "cli/doctor.hpp"
+#include "levee/bytes.hpp"
 #include "sources/root.hpp"
 
 namespace levee::cli {
+
+/// Less than this is the rounding of drivers.
+inline constexpr double kNotableUnattributed = 64.0 * kMiB;
 
 /// Looks for GPUs below `root`: cards on the PCI bus, device files, the driver's module.
 [[nodiscard]] GpuFacts probe_gpus(const sources::Root& root);

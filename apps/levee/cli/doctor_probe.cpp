@@ -11,6 +11,8 @@
 #include "cli/doctor.hpp"
 #include "cli/doctor_gpus.hpp"
 #include "engine/clock.hpp"
+#include "sources/device_holders.hpp"
+#include "sources/holder_advice.hpp"
 #include "sources/host.hpp"
 #include "sources/processes.hpp"
 #include "sources/psi_trigger.hpp"
@@ -112,15 +114,52 @@ std::optional<bool> probe_clock() {
   return result < 0 ? std::nullopt : std::optional(result != TIME_ERROR);
 }
 
-/// What is known of the GPUs: a daemon's word, else one look.
-void complete(GpuFacts& facts, const Result<DaemonFacts>& daemon,
-              const config::Settings& settings) {
-  const std::shared_ptr<const Json> overview =
-      daemon && daemon->overview
-          ? std::make_shared<const Json>(*daemon->overview)
-          : std::make_shared<const Json>(look(settings, "/api/v1/overview").value_or(Json()));
-  facts.gpus = list_at(*overview, "gpus");
-  for (const Json& each : list_at(*overview, "troubles")) {
+/// `gpu` of an overview, as far as the search for holders needs it.
+sources::UnattributedMemory unattributed_of(const Json& gpu) {
+  sources::UnattributedMemory memory;
+  memory.gpu.uuid = text_at(gpu, "uuid").value_or("");
+  memory.gpu.index = static_cast<int>(number_at(gpu, "gpu_id").value_or(0));
+  memory.gpu.vendor =
+      parse_gpu_vendor(text_at(gpu, "vendor").value_or("")).value_or(GpuVendor::nvidia);
+  memory.gpu.pci_bus_id = text_at(gpu, "pci_bus_id").value_or("");
+  if (const auto minor = number_at(gpu, "minor")) {
+    memory.gpu.minor = static_cast<int>(*minor);
+  }
+  memory.amount =
+      Bytes{static_cast<std::uint64_t>(number_at(gpu, "memory_unattributed_bytes").value_or(0))};
+  for (const Json& process : list_at(gpu, "processes")) {
+    memory.named.push_back(static_cast<pid_t>(number_at(process, "pid").value_or(0)));
+  }
+  return memory;
+}
+
+/// Searches the machine for holders of each device with memory that nobody answers for.
+void advise_on(GpuFacts& facts, const sources::Root& root) {
+  sources::UserNames users(root);
+  for (const Json& gpu : facts.gpus) {
+    if (number_at(gpu, "memory_unattributed_bytes").value_or(0) < kNotableUnattributed) {
+      continue;
+    }
+    const auto memory = unattributed_of(gpu);
+    const auto found =
+        sources::find_device_holders(root, sources::gpu_files(root, memory.gpu), users);
+    if (found) {
+      facts.advice[memory.gpu.uuid] = sources::advise(memory, *found);
+    }
+  }
+}
+
+/// What is known of the GPUs: a daemon's word, else one look where the settings allow one.
+Json overview_of(const Result<DaemonFacts>& daemon, const Result<config::Settings>& settings) {
+  if (daemon && daemon->overview) {
+    return *daemon->overview;
+  }
+  return settings ? look(*settings, "/api/v1/overview").value_or(Json()) : Json();
+}
+
+void complete(GpuFacts& facts, const Json& overview) {
+  facts.gpus = list_at(overview, "gpus");
+  for (const Json& each : list_at(overview, "troubles")) {
     const std::string source = text_at(each, "source").value_or("");
     if (source == "nvml" || source == "amdgpu" || source == "intel" || source == "gpu-helper") {
       facts.troubles.push_back(
@@ -146,7 +185,8 @@ Facts probe(const Connection& connection, const std::optional<std::string>& conf
   auto host = sources::HostSource(root).read(troubles);
   GpuFacts gpus = probe_gpus(root);
   gpus.wanted = own.gpu.enabled;
-  complete(gpus, daemon, settings ? *settings : config::Settings{});
+  complete(gpus, overview_of(daemon, settings));
+  advise_on(gpus, root);
   return {.daemon = std::move(daemon),
           .host = std::move(host),
           .host_troubles = std::move(troubles),

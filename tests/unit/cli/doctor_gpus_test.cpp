@@ -30,10 +30,9 @@ Check only(const GpuFacts& facts) {
   return checks.front();
 }
 
-Check of(Json more, std::vector<GpuHolder> holders = {}) {
+Check of(Json more) {
   GpuFacts facts;
   facts.gpus.push_back(gpu(std::move(more)));
-  facts.holders = std::move(holders);
   return only(facts);
 }
 
@@ -81,13 +80,14 @@ TEST(ExamineGpus, TellsWhatIsWrongAndWhatToDo) {
 }
 
 TEST(ExamineGpus, UnattributedMemoryComesWithTheCommandThatFreesIt) {
-  const Json used{{"memory_unattributed_bytes", 2'147'483'648}};
-  EXPECT_THAT(of(used).detail, HasSubstr("2.00 GiB"));
-  EXPECT_THAT(of(used).hint, HasSubstr("nvidia-smi --gpu-reset -i 0"));
-  const Check check = of(used, {{4242, "ada", "python", "/dev/nvidia0"}});
-  EXPECT_EQ(check.grade, Grade::warn);
-  EXPECT_THAT(check.hint, HasSubstr("kill 4242"));
-  EXPECT_THAT(check.hint, HasSubstr("user ada"));
+  GpuFacts facts;
+  facts.gpus.push_back(gpu({{"uuid", "GPU-1"}, {"memory_unattributed_bytes", 2'147'483'648}}));
+  EXPECT_EQ(only(facts).grade, Grade::warn);
+  EXPECT_THAT(only(facts).detail, HasSubstr("2.00 GiB"));
+  facts.advice["GPU-1"] = {{"process 4242 (python, user ada) holds it", "kill 4242"},
+                           {"or nobody does", ""}};
+  EXPECT_EQ(only(facts).hint,
+            "process 4242 (python, user ada) holds it: kill 4242; or nobody does");
 }
 
 TEST(ExamineGpus, OddJsonBreaksNothing) {
