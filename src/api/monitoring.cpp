@@ -163,8 +163,12 @@ Result<Response> get_processes(const Call& call) {
     }
   }
   if (*by_growth) {
-    // What shrinks comes behind, and last of all what is not known.
-    std::ranges::stable_sort(chosen, std::greater{}, &ProcessReading::growth_per_second);
+    // What shrinks comes behind, and last of all what is not known; equals in their old order.
+    std::ranges::sort(chosen, [](const ProcessReading* a, const ProcessReading* b) {
+      return a->growth_per_second != b->growth_per_second
+                 ? a->growth_per_second > b->growth_per_second
+                 : a < b;
+    });
   }
   ordered_json processes = ordered_json::array();
   for (const ProcessReading* process : chosen | std::views::take(*limit)) {
