@@ -59,17 +59,26 @@ Result<engine::Daemon::Options> daemon_options(const ServeOptions& options,
   const std::filesystem::path state_dir = config.state_dir.empty()
                                               ? client::default_state_dir(lookup, surroundings.uid)
                                               : std::filesystem::path(config.state_dir);
+  if (state_dir == client::spare_directory(surroundings.uid)) {
+    if (const auto made = engine::make_private_directory(state_dir); !made) {
+      return std::unexpected(made.error());
+    }
+  }
+  const bool is_named = !config.server.socket.empty() || surroundings.variable("LEVEE_SOCKET");
   const std::filesystem::path socket = config.server.socket.empty()
                                            ? client::default_socket(lookup, surroundings.uid)
                                            : std::filesystem::path(config.server.socket);
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  return engine::Daemon::Options{.settings = std::move(*settings),
-                                 .state_dir = state_dir,
-                                 .socket = socket,
-                                 .root = sources::Root{},
-                                 .gpu_helper = gpu_helper(),
-                                 .log_to_stderr = true,
-                                 .color = terminal && !surroundings.variable("NO_COLOR")};
+  return engine::Daemon::Options{
+      .settings = std::move(*settings),
+      .state_dir = state_dir,
+      .socket = socket,
+      .spare_socket = is_named || surroundings.uid == 0
+                          ? std::nullopt
+                          : std::optional(client::spare_socket(surroundings.uid)),
+      .root = sources::Root{},
+      .log_to_stderr = true,
+      .color = terminal && !surroundings.variable("NO_COLOR")};
 }
 
 /// The usual soft limit of 1024 is less than the connections that are allowed.
@@ -99,7 +108,7 @@ std::string announcement(const engine::Daemon& daemon, const engine::Daemon::Opt
           ? std::string{}
           : fmt::format("http://{}:{} and ", listen.substr(0, listen.rfind(':')), daemon.port());
   return fmt::format("Levee {} listens on {}{}; state in {}\n", kVersion, http,
-                     options.socket.string(), options.state_dir.string());
+                     daemon.socket().string(), options.state_dir.string());
 }
 
 /// What the service manager is told; nothing without one.
@@ -203,7 +212,7 @@ int serve(const ServeOptions& options, const Surroundings& surroundings) {
   static_cast<void>(write_all(STDERR_FILENO, announcement(**daemon, *prepared)));
   ServiceManager manager(surroundings);
   manager.tell("READY=1");
-  wait_for_the_end(**daemon, prepared->socket, signals, manager);
+  wait_for_the_end(**daemon, (*daemon)->socket(), signals, manager);
   manager.tell("STOPPING=1");
   let_interrupt_kill();
   (*daemon)->stop();

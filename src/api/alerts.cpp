@@ -63,8 +63,8 @@ class Alerts {
   }
 
   void sort() {
-    std::ranges::stable_sort(list_, std::greater{},
-                             [](const ordered_json& alert) { return key_of(alert); });
+    std::ranges::sort(list_, std::greater{},
+                      [](const ordered_json& alert) { return key_of(alert); });
   }
 
   /// `alerts`, `count` and `total`.

@@ -60,8 +60,13 @@ fs::path default_state_dir(const Environment& env, uid_t uid) {
   if (const auto base = base_directory(env, "XDG_STATE_HOME", ".local/state")) {
     return *base / "levee";
   }
-  return "/tmp/levee-" + std::to_string(uid);
+  return spare_directory(uid);
 }
+
+// Not $TMPDIR: the daemon and its clients may have different ones.
+fs::path spare_directory(uid_t uid) { return "/tmp/levee-" + std::to_string(uid); }
+
+fs::path spare_socket(uid_t uid) { return spare_directory(uid) / kSocketName; }
 
 fs::path default_socket(const Environment& env, uid_t uid) {
   if (auto path = variable(env, "LEVEE_SOCKET")) {
@@ -85,6 +90,9 @@ std::vector<fs::path> socket_candidates(const Environment& env, uid_t uid) {
     candidates.push_back(*directory / kSocketName);
   }
   candidates.push_back(default_state_dir(env, uid) / kSocketName);
+  if (uid != kRoot && candidates.back() != spare_socket(uid)) {
+    candidates.push_back(spare_socket(uid));
+  }
   return candidates;
 }
 

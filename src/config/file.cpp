@@ -18,8 +18,8 @@ std::unexpected<Error> cannot_read(const std::filesystem::path& file, std::error
               : denied ? ErrorCode::permission_denied
                        : ErrorCode::unavailable,
               fmt::format("cannot read {}: {}", file.string(), error.message()),
-              denied ? "make it readable for the user Levee runs as, or name another with --config"
-                     : "name the file with --config, or leave that out to run without one");
+              denied ? "make it readable for the user Levee runs as, or name another file"
+                     : "check the path; without a name, Levee takes the usual files, if any");
 }
 
 }  // namespace

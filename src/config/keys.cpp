@@ -78,6 +78,13 @@ Mend web_addresses(const std::vector<std::string>& items) {
       return fmt::format("{} is no web address; write http:// or https:// and a host", shown(item));
     }
   }
+  for (auto item = items.begin(); item != items.end(); ++item) {
+    // By number: the address may hold a secret.
+    if (const auto again = std::find(std::next(item), items.end(), *item); again != items.end()) {
+      return fmt::format("addresses {} and {} are the same; give each one once",
+                         item - items.begin() + 1, again - items.begin() + 1);
+    }
+  }
   return std::nullopt;
 }
 

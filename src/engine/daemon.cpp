@@ -40,6 +40,12 @@ Result<std::unique_ptr<Daemon>> Daemon::make(Options options) {
   } else if (lock.error().code == ErrorCode::permission_denied ||
              lock.error().code == ErrorCode::resource_exhausted) {
     why_not = fmt::format("{}; {}", lock.error().message, lock.error().hint);
+    if (options.spare_socket && options.socket.parent_path() == options.state_dir) {
+      if (const auto made = make_private_directory(options.spare_socket->parent_path()); !made) {
+        return std::unexpected(made.error().within(why_not));
+      }
+      options.socket = *options.spare_socket;
+    }
   } else {
     return std::unexpected(lock.error());
   }

@@ -35,6 +35,9 @@ class Daemon {
     config::Settings settings;
     std::filesystem::path state_dir;
     std::filesystem::path socket;
+    /// Where to listen instead when nothing can be written in the state directory and `socket` lies
+    /// there; its directory is made private.
+    std::optional<std::filesystem::path> spare_socket;
     sources::Root root;
     std::vector<std::string> gpu_helper;  ///< What to start for GPUs; empty: none are watched.
     bool log_to_stderr = true;
@@ -60,6 +63,7 @@ class Daemon {
   void reload();
 
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
+  [[nodiscard]] const std::filesystem::path& socket() const { return options_.socket; }
 
  private:
   Daemon(Options options, std::optional<StateDirLock> lock, std::string why_no_state_dir);

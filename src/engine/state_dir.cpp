@@ -88,6 +88,28 @@ Result<StateDirLock> StateDirLock::acquire(const std::filesystem::path& director
   return lock;
 }
 
+Result<void> make_private_directory(const std::filesystem::path& directory) {
+  constexpr mode_t kOthers = 077;
+  if (::mkdir(directory.c_str(), 0700) == 0) {
+    return {};
+  }
+  const int error = errno;
+  struct stat found{};
+  const bool is_private = error == EEXIST && ::lstat(directory.c_str(), &found) == 0 &&
+                          S_ISDIR(found.st_mode) && found.st_uid == ::geteuid() &&
+                          (found.st_mode & kOthers) == 0;
+  if (is_private) {
+    return {};
+  }
+  return fail(ErrorCode::permission_denied,
+              error == EEXIST
+                  ? fmt::format("{} is there and is no directory of this user's own (mode 0700)",
+                                directory.string())
+                  : fmt::format("cannot make {}: {}", directory.string(), std::strerror(error)),
+              "name a place that this user may write to with --socket (or $LEVEE_SOCKET) and "
+              "--state-dir");
+}
+
 StateDirLock::StateDirLock(StateDirLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 
 StateDirLock& StateDirLock::operator=(StateDirLock&& other) noexcept {

@@ -25,4 +25,8 @@ class StateDirLock {
   int fd_ = -1;
 };
 
+/// Makes `directory`, which lies where others may write, too (/tmp), for this user alone (0700).
+/// One that is there already must be just that: somebody else could have put it, or a link, there.
+[[nodiscard]] Result<void> make_private_directory(const std::filesystem::path& directory);
+
 }  // namespace levee::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "policy/culprit.hpp"
 #include "policy/state.hpp"
@@ -116,7 +117,9 @@ std::vector<UserMemory> memory_by_user(const GpuReading& gpu) {
   for (auto& [name, total] : totals) {
     users.push_back(std::move(total));
   }
-  std::ranges::stable_sort(users, std::ranges::greater{}, &UserMemory::memory);
+  std::ranges::sort(users, [](const UserMemory& a, const UserMemory& b) {
+    return std::tie(b.memory, a.user) < std::tie(a.memory, b.user);
+  });
   return users;
 }
 

@@ -132,6 +132,8 @@ struct HistoryStore::Impl {
       *database,
       "SELECT start, min, max, sum, n FROM bucket"
       " WHERE series=? AND width=? AND start>? AND start<? ORDER BY start LIMIT ?"};
+  SQLite::Statement last_bucket{*database,
+                                "SELECT max(start) FROM bucket WHERE series=? AND width=?"};
   SQLite::Statement drop_buckets{
       *database,
       "DELETE FROM bucket WHERE series=?1 AND width=?2 AND start IN (SELECT start FROM bucket"
@@ -362,6 +364,22 @@ Result<std::vector<StoredEvent>> HistoryStore::events(const EventQuery& query) c
                        rows[3].getString()});
     }
     return found;
+  });
+}
+
+Result<std::optional<WallTime>> HistoryStore::newest() const {
+  return impl_->guarded("reading", [&]() -> std::optional<WallTime> {
+    constexpr std::chrono::seconds kWidest = history::kResolutions.back();
+    std::optional<WallTime> newest;
+    for (const auto& [id, name] : impl_->all_series()) {
+      Rows rows(impl_->last_bucket);
+      impl_->last_bucket.bind(1, id);
+      impl_->last_bucket.bind(2, std::int64_t{kWidest.count()});
+      if (rows.next() && !rows[0].isNull()) {
+        newest = std::max(newest, std::optional(wall_time(rows[0].getInt64()) + kWidest));
+      }
+    }
+    return newest;
   });
 }
 

@@ -90,6 +90,9 @@ class HistoryStore {
   /// The newest events, newest first.
   [[nodiscard]] Result<std::vector<StoredEvent>> events(const EventQuery& query) const;
 
+  /// When the newest point that is stored was measured, to the hour; absent: there is none.
+  [[nodiscard]] Result<std::optional<WallTime>> newest() const;
+
   /// False when the file was deleted, moved or replaced underneath: what is written now is lost.
   [[nodiscard]] bool is_in_place() const;
 

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "store/prune_clock.hpp"
 #include "store/waiting_batches.hpp"
 
 namespace levee::store {
@@ -86,6 +87,7 @@ struct StoreWorker::Impl {
   std::optional<HistoryStore> store;
   Clock::time_point next_try{};
   Clock::time_point next_prune{};
+  std::optional<PruneClock> prune_clock;  ///< Made at the first prune of this run.
   bool tried_at_stop = false;
   int moved_aside = 0;
 
@@ -291,7 +293,16 @@ void StoreWorker::Impl::prune() {
     open();
     return;
   }
-  const Result<bool> more = store->prune(keep, options.clock());
+  const Now now{options.clock(), Clock::now()};
+  if (!prune_clock) {
+    const auto newest = store->newest();
+    if (!newest) {
+      recover_from(newest.error());
+      return;
+    }
+    prune_clock.emplace(*newest, now);
+  }
+  const Result<bool> more = store->prune(keep, prune_clock->at(now));
   next_prune = Clock::now() + (more.value_or(false) ? Clock::duration{} : options.prune_every);
   if (!more) {
     recover_from(more.error());

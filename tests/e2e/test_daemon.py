@@ -60,6 +60,7 @@ def test_bad_input_is_refused_with_exit_code_2_and_a_reason(arguments, complaint
     ("memory_optimal = 90\nmemory_normal = 80", "below"),
     ("memory_optimal = [", "levee.toml:1"),
     ("[server]\nlisten = 8000", "server.listen"),
+    ("[webhook]\nurls = ['http://a/1', 'http://a/1']", "addresses 1 and 2 are the same"),
 ])
 def test_a_bad_file_is_refused_with_its_line(text, complaint, tmp_path):
     file = tmp_path / "levee.toml"

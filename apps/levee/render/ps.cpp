@@ -92,8 +92,8 @@ bool in_a_container(const Json& processes, const PsView& /*view*/) {
 }
 
 struct Column {
-  const char* head;
-  std::string (*cell)(const Json& process);
+  const char* head = nullptr;
+  std::string (*cell)(const Json& process) = nullptr;
   bool (*is_shown)(const Json& processes, const PsView& view) = always;
 };
 

@@ -90,9 +90,12 @@ TEST(SocketCandidates, BeginWithTheSystemsSocket) {
           with({{"LEVEE_SOCKET", ""}, {"XDG_RUNTIME_DIR", "/run/user/1000"}, {"HOME", "/h"}}),
           kAlice),
       ElementsAre("/run/levee/levee.sock", "/run/user/1000/levee.sock",
-                  "/h/.local/state/levee/levee.sock"));
+                  "/h/.local/state/levee/levee.sock", "/tmp/levee-1000/levee.sock"));
   EXPECT_THAT(socket_candidates(with({{"HOME", "/h"}}), kAlice),
-              ElementsAre("/run/levee/levee.sock", "/h/.local/state/levee/levee.sock"));
+              ElementsAre("/run/levee/levee.sock", "/h/.local/state/levee/levee.sock",
+                          "/tmp/levee-1000/levee.sock"));
+  EXPECT_THAT(socket_candidates(with({}), kAlice),
+              ElementsAre("/run/levee/levee.sock", "/tmp/levee-1000/levee.sock"));
   EXPECT_THAT(socket_candidates(with({{"XDG_RUNTIME_DIR", "rel"}}), kRoot),
               ElementsAre("/run/levee/levee.sock", "/var/lib/levee/levee.sock"));
 }
@@ -103,6 +106,9 @@ TEST(SocketCandidates, ContainWhereADaemonOfTheSameUserListens) {
         with({{"XDG_RUNTIME_DIR", "/run/user/1000"}}), with({{"LEVEE_STATE_DIR", "/s"}})}) {
     for (const uid_t uid : {kRoot, kAlice}) {
       EXPECT_THAT(socket_candidates(env, uid), ::testing::Contains(default_socket(env, uid)));
+    }
+    if (!env("LEVEE_SOCKET")) {
+      EXPECT_THAT(socket_candidates(env, kAlice), ::testing::Contains(spare_socket(kAlice)));
     }
   }
 }

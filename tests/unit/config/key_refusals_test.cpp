@@ -159,6 +159,8 @@ std::vector<Refusal> refusals() {
       {"webhook.urls", List{"http://a\r\nHost: b"}, "is not a list of web addresses"},
       {"webhook.urls", List(17, "http://a"), "is not a list of web addresses", "at most 16"},
       {"webhook.urls", whole(5), "is not a list of web addresses"},
+      {"webhook.urls", List{"http://a/1", "http://a/2", "http://a/1"},
+       "is not a list of web addresses", "addresses 1 and 3 are the same; give each one once"},
       {"hook.command", text("/usr/bin/x"), "is not a command", R"(["/usr/bin/x"])"},
       {"hook.command", List{""}, "is not a command", "the first element is the program"},
       {"hook.command", List{"sh", std::string("a\0", 2)}, "is not a command", "control"},

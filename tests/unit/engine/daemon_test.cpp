@@ -120,6 +120,7 @@ class DaemonTest : public testing::Test {
     return {.settings = std::move(*settings),
             .state_dir = temp_ / "state",
             .socket = temp_ / "levee.sock",
+            .spare_socket = {},
             .root = machine_.root(),
             .log_to_stderr = false};
   }

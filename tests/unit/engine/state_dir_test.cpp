@@ -56,6 +56,41 @@ TEST(StateDirLock, SecondDaemonIsRefusedWithThePidOfTheFirst) {
   EXPECT_FALSE(second.error().hint.empty());
 }
 
+TEST(PrivateDirectory, IsMadeForThisUserAloneAndTakenAgain) {
+  const test::TempDir temp;
+  ASSERT_TRUE(make_private_directory(temp / "mine"));
+  EXPECT_EQ(std::filesystem::status(temp / "mine").permissions(),
+            std::filesystem::perms::owner_all);
+  EXPECT_TRUE(make_private_directory(temp / "mine"));
+}
+
+TEST(PrivateDirectory, RefusesWhatOthersMayHavePutThere) {
+  using std::filesystem::perms;
+  const test::TempDir temp;
+  std::filesystem::create_directory(temp / "target");
+  std::filesystem::permissions(temp / "target", perms::owner_all);
+  std::filesystem::create_directory_symlink(temp / "target", temp / "link");
+  temp.write("file", "");
+  for (const perms others : {perms::group_read, perms::others_write, perms::others_exec}) {
+    const auto open = temp / ("open" + std::to_string(static_cast<unsigned>(others)));
+    std::filesystem::create_directory(open);
+    std::filesystem::permissions(open, perms::owner_all | others);
+    EXPECT_FALSE(make_private_directory(open)) << open;
+  }
+  for (const char* name : {"link", "file", "not/there"}) {
+    const auto made = make_private_directory(temp / name);
+    ASSERT_FALSE(made) << name;
+    EXPECT_EQ(made.error().code, ErrorCode::permission_denied);
+    EXPECT_THAT(made.error().hint, HasSubstr("--socket"));
+  }
+  if (::geteuid() == 0) {
+    std::filesystem::create_directory(temp / "theirs");
+    std::filesystem::permissions(temp / "theirs", perms::owner_all);
+    ASSERT_EQ(::chown((temp / "theirs").c_str(), 65534, 65534), 0);
+    EXPECT_FALSE(make_private_directory(temp / "theirs"));
+  }
+}
+
 TEST(StateDirLock, DeathOfTheHolderLeavesOnlyAStaleFile) {
   const test::TempDir temp;
   test::Child holder([&] {

@@ -178,6 +178,15 @@ TEST_F(HistoryStoreTest, KeepsEverythingWhenOpenedAgain) {
   EXPECT_THAT(store.events({}).value(), SizeIs(1));
 }
 
+TEST_F(HistoryStoreTest, KnowsItsNewestPointToTheHour) {
+  EXPECT_EQ(store.newest().value(), std::nullopt);
+  ASSERT_TRUE(store.write({.points = {point("a", 0s, 1), point("b", 5h, 1)}, .events = {}}));
+  const auto newest = store.newest().value();
+  ASSERT_TRUE(newest);
+  EXPECT_GE(*newest, kStart + 5h);
+  EXPECT_LE(*newest, kStart + 6h);
+}
+
 // --- pruning
 
 /// Prunes until nothing is left to prune; the number of calls.

@@ -176,6 +176,32 @@ TEST(StoreWorker, PrunesByTheRetentionThatWasSetLast) {
   EXPECT_TRUE(eventually([&] { return seconds_kept() == 60; })) << seconds_kept();
 }
 
+TEST(StoreWorker, DeletesNothingByAClockThatJumpedAhead) {
+  const TempDir dir;
+  auto options = quick(dir / "history.db");
+  std::atomic<std::chrono::milliseconds> ahead = 0ms;
+  std::atomic<int> looks = 0;
+  options.prune_every = 1ms;
+  options.clock = [&] {
+    ++looks;
+    return kStart + ahead.load();
+  };
+  StoreWorker worker(options);
+  worker.offer(batch_of(60));
+  ASSERT_TRUE(eventually([&] { return points_of(ask(worker)) == 60; }));
+  ahead = 24h * 3650;
+  const int seen = looks;
+  ASSERT_TRUE(eventually([&] { return looks > seen + 20; })) << "it prunes on";
+  EXPECT_EQ(points_of(ask(worker)), 60U);
+  worker.stop(20s);
+
+  // The next daemon, which finds the clock still wrong.
+  StoreWorker next(options);
+  const int before = looks;
+  ASSERT_TRUE(eventually([&] { return looks > before + 20; }));
+  EXPECT_EQ(points_of(ask(next)), 60U);
+}
+
 TEST(StoreWorker, PrunesAgainAndAgain) {
   const TempDir dir;
   auto options = quick(dir / "history.db");
