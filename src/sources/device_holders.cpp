@@ -1,6 +1,7 @@
 #include "sources/device_holders.hpp"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -50,7 +51,7 @@ class Search {
   [[nodiscard]] DeviceHolders take() { return std::move(found_); }
 
  private:
-  /// The errno when the process may not be looked at.
+  /// The errno when its descriptors may not be looked at.
   [[nodiscard]] int collect(pid_t pid, bool is_zombie, Finds& finds, bool& open) const;
   void note_zombie(const PidStat& stat);
 
@@ -84,7 +85,9 @@ int Search::collect(pid_t pid, bool is_zombie, Finds& finds, bool& open) const {
     finds.note(path);
     return true;
   });
-  return !told ? told.error() : !mapped ? mapped.error() : 0;
+  // Some processes hide their mappings even from root. That is no reason to distrust the search:
+  // hardly anybody closes a device that he goes on using.
+  return told || mapped ? 0 : told.error();
 }
 
 void Search::note_zombie(const PidStat& stat) {
@@ -161,6 +164,7 @@ Result<DeviceHolders> find_device_holders(const Root& root, const GpuFiles& file
   }
   DeviceHolders found = search.take();
   found.whole_machine = in_initial_pid_namespace(root);
+  found.as_root = ::geteuid() == 0;
   return found;
 }
 

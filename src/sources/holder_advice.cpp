@@ -131,7 +131,7 @@ std::vector<HolderAdvice> advise(const UnattributedMemory& memory, const DeviceH
     advice.push_back(
         {.text = fmt::format("{} {} could not be looked at for lack of permission", found.hidden,
                              found.hidden == 1 ? "process" : "processes"),
-         .command = "sudo levee doctor"});
+         .command = found.as_root ? "" : "sudo levee doctor"});
   }
   if (!found.whole_machine) {
     advice.push_back({.text = "only the processes of this container can be seen from here; run "

@@ -129,6 +129,8 @@ TEST(HolderAdvice, NeverAdvisesAResetWhereItDidNotSeeEverything) {
   EXPECT_THAT(advise(memory_of(), found),
               ElementsAre(AllOf(says("1 process could not be looked at for lack of permission"),
                                 commands("sudo levee doctor"))));
+  found.as_root = true;
+  EXPECT_THAT(advise(memory_of(), found), ElementsAre(AllOf(says("1 process"), commands(""))));
   found.hidden = 70;
   found.whole_machine = false;
   const auto advice = advise(memory_of(), found);
