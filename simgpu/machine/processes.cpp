@@ -1,7 +1,6 @@
 #include "simgpu/machine/processes.hpp"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -113,7 +113,7 @@ void take(Process& slot, std::uint64_t pid_namespace, std::uint64_t start_ticks)
   slot.pid_namespace = pid_namespace;
   slot.image = own_image();
   std::array<char, 32> comm{};
-  std::string_view name = read_text("/proc/self/comm", comm);
+  const std::string_view name = read_text("/proc/self/comm", comm);
   put(slot.comm, name.substr(0, name.find('\n')));
   std::array<char, 1024> buffer{};
   std::array<char, sizeof(Path)> path{};
@@ -193,7 +193,11 @@ void clear_process(Machine& machine, Process& process) noexcept {
 }
 
 void death_point(Machine& machine) noexcept {
-  if (machine.die_countdown > 0 && --machine.die_countdown == 0) {
+  if (machine.die_countdown == 0) {
+    return;
+  }
+  --machine.die_countdown;
+  if (machine.die_countdown == 0) {
     ::kill(::getpid(), SIGKILL);
     for (;;) {
       ::pause();

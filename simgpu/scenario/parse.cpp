@@ -140,7 +140,7 @@ class ScenarioParser {
   }
 
   Done gpu_line(Tokens& tokens) {
-    static_cast<void>(tokens.take(""));
+    tokens.skip();
     const std::string text = *tokens.take("");
     const auto index = parse_whole(text, "a GPU's number", 0, kMaxGpus - 1);
     if (!index) {
