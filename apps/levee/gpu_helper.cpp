@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "gpus/helper.hpp"
 
