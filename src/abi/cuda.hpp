@@ -42,7 +42,6 @@ using Device = int;
 using DevicePtr = std::uint64_t;
 using Context = struct ContextObject*;
 using Stream = struct StreamObject*;
-using Pool = struct PoolObject*;
 using AllocationHandle = std::uint64_t;
 
 struct Uuid {
@@ -118,6 +117,7 @@ using DeviceGetName = Result(char*, int length, Device);
 using DeviceGetUuid = Result(Uuid*, Device);  // unversioned and _v2
 using DeviceGetAttribute = Result(int*, Attribute, Device);
 using DeviceTotalMem = Result(std::size_t*, Device);  // cuDeviceTotalMem_v2
+using DeviceTotalMem32 = Result(unsigned*, Device);   // cuDeviceTotalMem
 using DeviceGetPciBusId = Result(char*, int length, Device);
 using DeviceGetByPciBusId = Result(Device*, const char*);
 using DeviceComputeCapability = Result(int* major, int* minor, Device);
@@ -137,6 +137,11 @@ using MemAlloc = Result(DevicePtr*, std::size_t);                  // cuMemAlloc
 using MemFree = Result(DevicePtr);                                 // cuMemFree_v2
 using MemAllocAsync = Result(DevicePtr*, std::size_t, Stream);
 using MemFreeAsync = Result(DevicePtr, Stream);
+
+// the first generation, before 64-bit sizes
+using MemGetInfo32 = Result(unsigned* free, unsigned* total);
+using MemAlloc32 = Result(std::uint32_t* pointer, unsigned);
+using MemFree32 = Result(std::uint32_t pointer);
 
 using MemGetAllocationGranularity = Result(std::size_t*, const AllocationProp*, GranularityKind);
 using MemCreate = Result(AllocationHandle*, std::size_t, const AllocationProp*,

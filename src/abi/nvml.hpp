@@ -300,6 +300,24 @@ struct Attributes {
 };
 static_assert(sizeof(Attributes) == 40 && offsetof(Attributes, memory_mib) == 32);
 
+/// nvmlDeviceSetMemoryLimits_v1 (driver 615 and later): a cgroup's share of a GPU.
+struct SetMemoryLimits {
+  const char* cgroup;        ///< Full path of the cgroup's directory.
+  std::uint64_t soft_bytes;  ///< Guaranteed; 0 for none.
+  std::uint64_t hard_bytes;  ///< Never exceeded; kNoMemoryLimit for none.
+};
+static_assert(sizeof(SetMemoryLimits) == 24);
+
+/// nvmlDeviceGetMemoryLimits_v1.
+struct GetMemoryLimits {
+  const char* cgroup;  ///< In.
+  std::uint64_t soft_bytes;
+  std::uint64_t hard_bytes;
+  std::uint64_t used_bytes;
+};
+static_assert(sizeof(GetMemoryLimits) == 32 && offsetof(GetMemoryLimits, used_bytes) == 24);
+inline constexpr std::uint64_t kNoMemoryLimit = ~std::uint64_t{0};
+
 // --- signatures
 
 namespace fn {
@@ -328,6 +346,9 @@ using DeviceGetComputeMode = Return(Device, ComputeMode*);
 using DeviceGetMemoryInfo = Return(Device, MemoryV1*);
 using DeviceGetMemoryInfoV2 = Return(Device, MemoryV2*);
 
+using DeviceSetMemoryLimits = Return(Device, SetMemoryLimits*);
+using DeviceGetMemoryLimits = Return(Device, GetMemoryLimits*);
+
 // processes: `count` is the room going in, and the number of records, or the need, coming out
 using DeviceGetRunningProcesses = Return(Device, unsigned* count, ProcessV1*);
 using DeviceGetRunningProcessesV2 = Return(Device, unsigned* count, ProcessV2*);  // _v2 and _v3
@@ -341,6 +362,7 @@ using DeviceGetUtilizationRates = Return(Device, Utilization*);
 using DeviceGetTemperature = Return(Device, Sensor, unsigned* celsius);
 using DeviceGetTemperatureV = Return(Device, TemperatureV1*);
 using DeviceGetTemperatureThreshold = Return(Device, TemperatureThreshold, unsigned* celsius);
+using DeviceGetFanSpeedV2 = Return(Device, unsigned fan, unsigned* percent);
 using DeviceGetClock = Return(Device, Clock, unsigned* mhz);   // …ClockInfo, …MaxClockInfo
 using DeviceGetReasons = Return(Device, unsigned long long*);  // …ClocksEventReasons, …Throttle…
 using DeviceGetPcieThroughput = Return(Device, PcieCounter, unsigned* kilobytes_per_second);
