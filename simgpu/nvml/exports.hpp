@@ -47,6 +47,7 @@ fn::DeviceGetFeature nvmlDeviceGetDisplayActive;
 
 fn::DeviceGetMemoryInfo nvmlDeviceGetMemoryInfo;
 fn::DeviceGetMemoryInfoV2 nvmlDeviceGetMemoryInfo_v2;
+fn::DeviceGetBar1MemoryInfo nvmlDeviceGetBAR1MemoryInfo;
 fn::DeviceGetConfComputeMemSizeInfo nvmlDeviceGetConfComputeMemSizeInfo;
 fn::DeviceSetMemoryLimits nvmlDeviceSetMemoryLimits_v1;
 fn::DeviceGetMemoryLimits nvmlDeviceGetMemoryLimits_v1;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
 #include <string_view>
 
 #include "simgpu/machine/text.hpp"
@@ -71,6 +72,22 @@ Return nvmlDeviceGetMemoryInfo_v2(Device device, MemoryV2* memory) {
       *memory = MemoryV2{kMemoryV2Tag, account.total, account.reserved, account.free, account.used};
     }
     return result;
+  });
+}
+
+Return nvmlDeviceGetBAR1MemoryInfo(Device device, Bar1Memory* memory) {
+  // MIG instances have a window as well; nvitop relies on it.
+  return any_device_call(__func__, device, [&](Target& target) {
+    constexpr std::uint64_t kInUse = 2 * 1024 * 1024;
+    if (memory == nullptr) {
+      return Return::invalid_argument;
+    }
+    if (target.value(Key::memory) != 0) {
+      return Return::not_supported;
+    }
+    const std::uint64_t total = std::bit_ceil(account(target.session, target.part).total);
+    *memory = Bar1Memory{total, total - kInUse, kInUse};
+    return Return::success;
   });
 }
 

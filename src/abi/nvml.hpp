@@ -163,6 +163,14 @@ static_assert(sizeof(MemoryV2) == 40 && offsetof(MemoryV2, total) == 8 &&
 inline constexpr std::uint32_t kMemoryV2Tag = version_tag<MemoryV2>(2);
 static_assert(kMemoryV2Tag == 0x02000028);
 
+/// nvmlDeviceGetBAR1MemoryInfo: the window through which the host reaches the GPU's memory.
+struct Bar1Memory {
+  std::uint64_t total;
+  std::uint64_t free;
+  std::uint64_t used;
+};
+static_assert(sizeof(Bar1Memory) == 24);
+
 /// `ProcessV1::used` when the driver cannot tell (WDDM, WSL, some MIG): unknown, not zero.
 inline constexpr std::uint64_t kMemoryUnknown = ~std::uint64_t{0};
 /// Instance ids of a process when MIG is off.
@@ -346,6 +354,7 @@ using DeviceGetComputeMode = Return(Device, ComputeMode*);
 using DeviceGetMemoryInfo = Return(Device, MemoryV1*);
 using DeviceGetMemoryInfoV2 = Return(Device, MemoryV2*);
 
+using DeviceGetBar1MemoryInfo = Return(Device, Bar1Memory*);
 using DeviceSetMemoryLimits = Return(Device, SetMemoryLimits*);
 using DeviceGetMemoryLimits = Return(Device, GetMemoryLimits*);
 
