@@ -296,7 +296,7 @@ GpuSource::GpuSource(Options options) : impl_(std::make_unique<Impl>(std::move(o
 GpuSource::GpuSource(GpuSource&&) noexcept = default;
 
 GpuSource& GpuSource::operator=(GpuSource&& other) noexcept {
-  GpuSource old(std::move(*this));
+  const GpuSource old(std::move(*this));
   impl_ = std::move(other.impl_);
   return *this;
 }

@@ -58,7 +58,7 @@ Result<std::shared_ptr<const NvmlLibrary>> NvmlLibrary::open(
   if (!handle) {
     return std::unexpected(handle.error());
   }
-  const std::shared_ptr<NvmlLibrary> library(new NvmlLibrary(*handle));
+  std::shared_ptr<NvmlLibrary> library(new NvmlLibrary(*handle));
   if (!library->init || !library->count || !library->handle_by_index) {
     return fail(ErrorCode::unavailable, "NVIDIA's library lacks the functions that list devices",
                 "it is no libnvidia-ml of a driver: look what LD_LIBRARY_PATH leads to");

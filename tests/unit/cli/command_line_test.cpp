@@ -42,6 +42,13 @@ TEST(Parse, AcceptsEverySubcommand) {
   EXPECT_TRUE(runs({"serve", "--listen", "off", "--set", "a=1", "--set", "b=[\"x\", \"y\"]"}));
 }
 
+TEST(Parse, HidesTheGpuHelperFromPeople) {
+  EXPECT_TRUE(runs({"gpu-helper"}));
+  EXPECT_THAT(text_of({"--help"}), testing::Not(HasSubstr("gpu-helper")));
+  EXPECT_THAT(misuse_of({"zzzz"}).error.hint, testing::Not(HasSubstr("gpu-helper")));
+  EXPECT_EQ(misuse_of({"gpu-helper", "--json"}).exit_code, 2);
+}
+
 TEST(Parse, ShowsStatusWhenNoSubcommandIsNamed) {
   EXPECT_TRUE(runs({}));
   EXPECT_TRUE(runs({"--json"}));
