@@ -121,6 +121,7 @@ class DaemonTest : public testing::Test {
             .state_dir = temp_ / "state",
             .socket = temp_ / "levee.sock",
             .root = machine_.root(),
+            .gpu_helper = {},
             .log_to_stderr = false};
   }
 
