@@ -30,8 +30,7 @@ def watched():
 
 def test_memory_alerts_name_the_process_and_are_resolved_when_it_ends(watched):
     machine, levee, events = watched
-    with machine.hog("--mem", "8000MiB") as first:
-        first.wait_holding()
+    with machine.holding("--mem", "8000MiB") as first:
         # 8000 MiB and the context are 81 %.
         _, event = events.wait_for(is_alert("alert", "gpu_memory", "warning"), 5, "the warning")
         alert = event["alert"]
@@ -39,12 +38,10 @@ def test_memory_alerts_name_the_process_and_are_resolved_when_it_ends(watched):
         assert (alert["value"], alert["threshold"], alert["unit"]) == (81.0, 80.0, "percent")
         assert alert["pid"] == first.pid and alert["culprit"]["comm"] == "simhog"
         assert alert["culprit"]["gpu_memory_bytes"] == 8100 * MIB
-        with machine.hog("--mem", "1000MiB") as second:
-            second.wait_holding()
+        with machine.holding("--mem", "1000MiB") as second:
             _, event = events.wait_for(is_alert("alert", "gpu_memory", "critical"), 5, "92 %")
             assert any("cache" in advice for advice in event["alert"]["recommendations"])
-            with machine.hog("--mem", "400MiB") as third:
-                third.wait_holding()
+            with machine.holding("--mem", "400MiB") as third:
                 _, event = events.wait_for(is_alert("alert", "gpu_memory", "emergency"), 5, "97 %")
                 assert event["alert"]["threshold"] == 95.0
                 shown = levee.get("/api/v1/monitoring/alerts?severity=emergency")[1]["alerts"]
@@ -144,8 +141,6 @@ def test_the_metrics_of_gpus_satisfy_promtool_and_count_few_processes():
     with SimMachine(WEIRD) as machine, machine.levee("--set", "metrics.processes=2") as levee:
         wait_for_gpus(levee, 2)
         hogs = [machine.hog("--mem", f"{size}MiB") for size in (100, 300, 200)]
-        for hog in hogs:
-            hog.wait_holding()
         gpu_where(levee, 0, lambda g: len(g["processes"]) == 3 and all(p["visible"] for p in g["processes"]), "3 hogs")
         page = levee.get("/metrics")[1]
         checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True)
@@ -191,8 +186,7 @@ def test_users_and_unattributed_memory():
     with SimMachine(GPU) as machine, machine.levee() as levee:
         wait_for_gpus(levee, 1)
         machine.set("gpu 0 foreign pid=4194000 mem=1GiB unattributed 512MiB")
-        with machine.hog("--mem", "2GiB") as hog:
-            hog.wait_holding()
+        with machine.holding("--mem", "2GiB") as hog:
             gpu = gpu_where(levee, 0, lambda g: len(g["processes"]) == 2 and g["users"][0]["user"], "both processes")
             ours, foreign = sorted(gpu["processes"], key=lambda p: not p["visible"])
             assert (ours["pid"], ours["comm"], ours["visible"]) == (hog.pid, "simhog", True)

@@ -95,7 +95,7 @@ std::string gpu_line(const Json& gpu, std::size_t name_width, const Style& style
       condition == "ok"
           ? fmt::format("{:>3}°C, {:>3} %", whole_text(number_at(gpu, "temperature_celsius")),
                         whole_text(number_at(gpu, "utilization_percent")))
-          : fmt::format("{:<13}", condition == "lost" ? "GPU is lost" : condition);
+          : fmt::format("{:<12}", condition == "lost" ? "GPU is lost" : condition);
   const std::string notes = remarks(gpu);
   return line({{fmt::format("{:<{}}", name_of(gpu), name_width)},
                {" | "},

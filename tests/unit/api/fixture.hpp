@@ -79,6 +79,7 @@ inline Culprit example_culprit() {
                  .comm = "python",
                  .command = "python train.py",
                  .rss = gib(5),
+                 .gpu_memory = {},
                  .growth_per_second = 3'670'016.0};
 }
 
@@ -107,7 +108,9 @@ inline std::shared_ptr<const std::vector<history::HostSample>> example_samples(N
                                            .available = gib(24),
                                            .swap_used = gib(1),
                                            .cpu_percent = 50.0,
-                                           .pressure_some_avg10 = 2.5});
+                                           .pressure_some_avg10 = 2.5,
+                                           .gpu_memory_percent = {},
+                                           .gpu_utilization = {}});
   }
   return samples;
 }

@@ -122,6 +122,7 @@ class DaemonTest : public testing::Test {
             .socket = temp_ / "levee.sock",
             .spare_socket = {},
             .root = machine_.root(),
+            .gpu_helper = {},
             .log_to_stderr = false};
   }
 
