@@ -5,6 +5,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <tuple>
 
 #include "api/metric_catalogue.hpp"
 #include "policy/gpu.hpp"
@@ -118,20 +119,24 @@ void processes(From from, To to) {
       }
     }
   }
-  std::ranges::stable_sort(rows, std::ranges::greater{},
-                           [](const Row& row) { return row.process->memory.value_or(Bytes{}); });
-  const auto most = static_cast<std::size_t>(from.view.settings->config().metrics.processes);
-  rows.resize(std::min(rows.size(), most));
-  static const ProcessIdentity kNobody;
-  for (const auto& [gpu, process] : rows) {
-    const ProcessIdentity& who = process->identity ? *process->identity : kNobody;
-    to.add(process->memory, {{"gpu", index_of(*gpu)},
-                             {"uuid", gpu->reading->identity->uuid},
-                             {"pid", fmt::format("{}", process->pid)},
-                             {"user", who.user},
-                             {"comm", who.comm},
-                             {"container", who.container}});
-  }
+  std::ranges::sort(rows, [](const Row& a, const Row& b) {
+    const Bytes of_a = a.process->memory.value_or(Bytes{});
+    const Bytes of_b = b.process->memory.value_or(Bytes{});
+    return std::tie(of_b, a.process->pid) < std::tie(of_a, b.process->pid);
+  });
+});
+const auto most = static_cast<std::size_t>(from.view.settings->config().metrics.processes);
+rows.resize(std::min(rows.size(), most));
+static const ProcessIdentity kNobody;
+for (const auto& [gpu, process] : rows) {
+  const ProcessIdentity& who = process->identity ? *process->identity : kNobody;
+  to.add(process->memory, {{"gpu", index_of(*gpu)},
+                           {"uuid", gpu->reading->identity->uuid},
+                           {"pid", fmt::format("{}", process->pid)},
+                           {"user", who.user},
+                           {"comm", who.comm},
+                           {"container", who.container}});
+}
 }
 
 constexpr std::array kMetrics{

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <ranges>
@@ -43,6 +44,9 @@ struct Row {
   }
   [[nodiscard]] std::optional<double> growth() const {
     return reading != nullptr ? reading->growth_per_second : std::nullopt;
+  }
+  [[nodiscard]] pid_t pid() const {
+    return reading != nullptr ? reading->identity->id.pid : named->pid;
   }
   [[nodiscard]] const ProcessIdentity* identity() const {
     return reading != nullptr ? reading->identity.get() : named->identity.get();
@@ -102,16 +106,25 @@ bool is_of(const Row& row, std::string_view user) {
   return who != nullptr && (who->user == user || std::to_string(who->uid) == user);
 }
 
+/// The largest `key` first; equals by pid.
+template <class Key>
+void sort_by(std::vector<Row>& rows, Key key) {
+  std::ranges::sort(rows, [&](const Row& a, const Row& b) {
+    const auto of_a = std::invoke(key, a);
+    const auto of_b = std::invoke(key, b);
+    return of_a != of_b ? of_a > of_b : a.pid() < b.pid();
+  });
+}
+
 Result<void> sort(std::vector<Row>& rows, const Query& query) {
   const std::string* const order = query.find("sort");
   if (order == nullptr || *order == "gpu") {
-    std::ranges::stable_sort(rows, std::greater{},
-                             [](const Row& row) { return std::pair(row.gpu_memory(), row.rss()); });
+    sort_by(rows, [](const Row& row) { return std::pair(row.gpu_memory(), row.rss()); });
   } else if (*order == "rss") {
-    std::ranges::stable_sort(rows, std::greater{}, &Row::rss);
+    sort_by(rows, &Row::rss);
   } else if (*order == "growth") {
     // What shrinks comes behind, and last of all what is not known.
-    std::ranges::stable_sort(rows, std::greater{}, &Row::growth);
+    sort_by(rows, &Row::growth);
   } else {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("sort is {}, which is no order", in_quotes(*order)),
