@@ -124,19 +124,18 @@ void processes(From from, To to) {
     const Bytes of_b = b.process->memory.value_or(Bytes{});
     return std::tie(of_b, a.process->pid) < std::tie(of_a, b.process->pid);
   });
-});
-const auto most = static_cast<std::size_t>(from.view.settings->config().metrics.processes);
-rows.resize(std::min(rows.size(), most));
-static const ProcessIdentity kNobody;
-for (const auto& [gpu, process] : rows) {
-  const ProcessIdentity& who = process->identity ? *process->identity : kNobody;
-  to.add(process->memory, {{"gpu", index_of(*gpu)},
-                           {"uuid", gpu->reading->identity->uuid},
-                           {"pid", fmt::format("{}", process->pid)},
-                           {"user", who.user},
-                           {"comm", who.comm},
-                           {"container", who.container}});
-}
+  const auto most = static_cast<std::size_t>(from.view.settings->config().metrics.processes);
+  rows.resize(std::min(rows.size(), most));
+  static const ProcessIdentity kNobody;
+  for (const auto& [gpu, process] : rows) {
+    const ProcessIdentity& who = process->identity ? *process->identity : kNobody;
+    to.add(process->memory, {{"gpu", index_of(*gpu)},
+                             {"uuid", gpu->reading->identity->uuid},
+                             {"pid", fmt::format("{}", process->pid)},
+                             {"user", who.user},
+                             {"comm", who.comm},
+                             {"container", who.container}});
+  }
 }
 
 constexpr std::array kMetrics{
