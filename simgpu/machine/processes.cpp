@@ -66,9 +66,16 @@ Life look_at(pid_t pid) noexcept {
   return parsed.ec == std::errc{} ? life : Life{};
 }
 
+/// A process never changes its own; a forked child may be in another, and has another pid.
 std::uint64_t own_pid_namespace() noexcept {
-  struct stat status{};
-  return ::stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+  thread_local pid_t asked_as = 0;
+  thread_local std::uint64_t inode = 0;
+  if (asked_as != ::getpid()) {
+    struct stat status{};
+    inode = ::stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+    asked_as = ::getpid();
+  }
+  return inode;
 }
 
 /// Random bytes that the kernel hands to each program it starts.
