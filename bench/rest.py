@@ -8,21 +8,11 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
-from levee_testing import Levee  # noqa: E402
+from levee_testing import Levee, cpu_nanoseconds, memory_of  # noqa: E402
 
 build = Path(sys.argv[1]).resolve()
 seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 120
 os.environ["LEVEE_BINARY"] = str(build / "levee")
-
-
-def cpu_nanoseconds(pid: int) -> int:
-    """Time on a processor of all threads, /proc/PID/task/*/schedstat."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
-
-
-def memory(pid: int) -> dict[str, int]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {k: int(v.split()[0]) for k, v in (line.split(":", 1) for line in lines) if k in ("VmRSS", "RssAnon", "Threads")}
 
 
 def processes() -> int:
@@ -37,7 +27,7 @@ try:
         before, began = cpu_nanoseconds(pid), time.monotonic()
         time.sleep(seconds)
         used = (cpu_nanoseconds(pid) - before) / 1e6 / (time.monotonic() - began) * 60
-        after = memory(pid)
+        after = memory_of(pid)
         print(f"at rest, {processes()} processes, over {seconds} s: {used:.0f} ms of CPU per minute, "
               f"RSS {after['VmRSS'] / 1024:.1f} MiB (anonymous {after['RssAnon'] / 1024:.1f} MiB), {after['Threads']} threads")
 finally:

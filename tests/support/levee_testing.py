@@ -48,6 +48,17 @@ def host_total() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def cpu_nanoseconds(pid: int) -> int:
+    """Time on a processor of all threads, /proc/PID/task/*/schedstat."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
+
+
+def memory_of(pid: int) -> dict[str, int]:
+    """VmRSS and RssAnon in KiB, and Threads, of /proc/PID/status."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {k: int(v.split()[0]) for k, v in (line.split(":", 1) for line in lines) if k in ("VmRSS", "RssAnon", "Threads")}
+
+
 def wait_until(condition, seconds: float, what: str):
     """Polls `condition` until it returns something true, and returns that."""
     deadline = time.monotonic() + seconds

@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "support/scratch.hpp"
+#include "support/small_disk.hpp"
 #include "support/temp_dir.hpp"
 
 namespace levee::actions {

@@ -12,7 +12,8 @@
 #include <cstdlib>
 
 #include "gpus/wire.hpp"
-#include "support/scratch.hpp"
+#include "support/patience.hpp"
+#include "support/temp_dir.hpp"
 #include "unit/gpus/gpu_values.hpp"
 
 namespace levee::gpus {
@@ -91,7 +92,7 @@ class GpuSourceTest : public testing::Test {
     return scan;
   }
 
-  ScratchDir dir_;
+  TempDir dir_;
 };
 
 GpuScan finish_all(GpuSource& source, std::chrono::milliseconds since) {

@@ -11,7 +11,8 @@
 
 #include "sources/file.hpp"
 #include "support/child.hpp"
-#include "support/scratch.hpp"
+#include "support/patience.hpp"
+#include "support/temp_dir.hpp"
 #include "tree.hpp"
 
 namespace levee::sources {
@@ -131,7 +132,7 @@ TEST(DeviceHolders, CannotBeSearchedWithoutProc) {
 class RealHolders : public testing::Test {
  protected:
   RealHolders() { test::put(device, "x"); }
-  test::ScratchDir dir;
+  test::TempDir dir;
   std::string device = (dir / "device").string();
   GpuFiles files{.own = {device}, .shared = {}};
 };

@@ -10,7 +10,7 @@
 #include "sources/process_walk.hpp"
 #include "sources/processes.hpp"
 #include "support/child.hpp"
-#include "support/scratch.hpp"
+#include "support/temp_dir.hpp"
 #include "tree.hpp"
 
 namespace levee::sources {
@@ -183,7 +183,7 @@ TEST(RealIdentifier, FollowsAChildThatWorks) {
 }
 
 TEST(RealIdentifier, TellsUsersOfGpusByWhatTheyHave) {
-  const test::ScratchDir dir;
+  const test::TempDir dir;
   const std::string library = (dir / "libcuda.so.1").string();
   const std::string segment = (dir / "segment").string();
   test::put(library, "x");

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "support/child.hpp"
-#include "support/scratch.hpp"
+#include "support/temp_dir.hpp"
 #include "tree.hpp"
 
 namespace levee::sources {
@@ -140,7 +140,7 @@ TEST(ProcessWalk, KnowsTheInitialPidNamespace) {
 }
 
 TEST(RealProcessWalk, SeesWhatAChildOpensAndMaps) {
-  const test::ScratchDir dir;
+  const test::TempDir dir;
   const std::string open_file = (dir / "opened").string();
   const std::string mapped_only = (dir / "mapped and closed").string();
   test::put(open_file, "x");
