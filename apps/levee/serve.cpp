@@ -77,6 +77,7 @@ Result<engine::Daemon::Options> daemon_options(const ServeOptions& options,
                           ? std::nullopt
                           : std::optional(client::spare_socket(surroundings.uid)),
       .root = sources::Root{},
+      .gpu_helper = gpu_helper(),
       .log_to_stderr = true,
       .color = terminal && !surroundings.variable("NO_COLOR")};
 }
