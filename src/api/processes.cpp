@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <ranges>
@@ -45,8 +46,12 @@ struct Row {
   [[nodiscard]] std::optional<double> growth() const {
     return reading != nullptr ? reading->growth_per_second : std::nullopt;
   }
+  /// Who is not known at all comes last.
   [[nodiscard]] pid_t pid() const {
-    return reading != nullptr ? reading->identity->id.pid : named->pid;
+    if (named != nullptr) {
+      return named->pid;
+    }
+    return reading->identity ? reading->identity->id.pid : std::numeric_limits<pid_t>::max();
   }
   [[nodiscard]] const ProcessIdentity* identity() const {
     return reading != nullptr ? reading->identity.get() : named->identity.get();
@@ -80,7 +85,7 @@ std::vector<Row> rows_of(const Snapshot& snapshot, const std::map<pid_t, GpuUse>
   std::vector<Row> rows;
   std::set<pid_t> listed;
   for (const ProcessReading& process : snapshot.processes) {
-    const pid_t pid = process.identity->id.pid;
+    const pid_t pid = process.identity ? process.identity->id.pid : 0;
     const auto use = uses.find(pid);
     rows.push_back(
         {.reading = &process, .named = nullptr, .use = use != uses.end() ? &use->second : nullptr});

@@ -163,6 +163,9 @@ namespace {
 std::int64_t in_megabytes(Bytes size) { return static_cast<std::int64_t>(size.count / kMiB); }
 
 std::expected<Bytes, std::string> whole_megabytes_in(const Value& value, Bytes least, Bytes most) {
+  if (least == Bytes{} && value == Value{std::int64_t{0}}) {
+    return Bytes{};  // A size is never nothing, but what is kept back may be.
+  }
   const auto size = size_in(value, least, most);
   if (size && size->count % kMiB != 0) {
     return mend("give a whole number of megabytes");

@@ -20,7 +20,9 @@ Json gpu(Json more) {
             {"memory_total_bytes", 85'899'345'920},
             {"memory_unattributed_bytes", 0},
             {"sample_age_seconds", 0.3}};
-  json.update(more);
+  if (more.is_object()) {
+    json.update(more);
+  }
   return json;
 }
 

@@ -41,6 +41,22 @@ TEST(Keys, HaveTheDocumentedDefaults) {
       {"guard.floor_ms", "5"},
       {"guard.look_ahead_ms", "10"},
       {"guard.fill_rate", "auto"},
+      {"temp_optimal", "65"},
+      {"temp_normal", "75"},
+      {"temp_throttle", "85"},
+      {"temp_critical", "90"},
+      {"gpu_temperature_warning", "85"},
+      {"gpu_memory_warning", "80"},
+      {"gpu_memory_critical", "90"},
+      {"gpu_memory_emergency", "95"},
+      {"load_throttle_percent", "off"},
+      {"memory_limit_mb", "auto"},
+      {"memory_reserve_mb", "512"},
+      {"monitor_interval", "3"},
+      {"history_size", "200"},
+      {"gpu.enabled", "true"},
+      {"gpu.speed_file", "true"},
+      {"metrics.processes", "0"},
       {"server.listen", "127.0.0.1:8000"},
       {"server.socket", ""},
       {"server.max_connections", "1024"},
@@ -94,9 +110,10 @@ TEST(Keys, ThatCannotChangeAtRunTimeAreMarked) {
       fixed.insert(each.name);
     }
   }
-  EXPECT_EQ(fixed, (std::set<std::string_view>{"state_dir", "server.listen", "server.socket",
-                                               "server.max_connections", "store.enabled",
-                                               "protect.lock_memory", "protect.oom_score_adj"}));
+  EXPECT_EQ(fixed,
+            (std::set<std::string_view>{"state_dir", "server.listen", "server.socket",
+                                        "server.max_connections", "store.enabled", "gpu.enabled",
+                                        "protect.lock_memory", "protect.oom_score_adj"}));
 }
 
 TEST(EnvName, IsUpperCaseWithUnderscores) {
@@ -141,6 +158,24 @@ TEST(FindKey, ShowsHostileNamesSafely) {
 /// Good values besides the default, for every key that has any.
 std::multimap<std::string_view, std::string_view> good_texts() {
   return {
+      {"temp_optimal", "60.5"},
+      {"temp_normal", "70"},
+      {"temp_throttle", "80"},
+      {"temp_critical", "150"},
+      {"gpu_temperature_warning", "70"},
+      {"gpu_memory_warning", "50"},
+      {"gpu_memory_critical", "91.5"},
+      {"gpu_memory_emergency", "99"},
+      {"load_throttle_percent", "95"},
+      {"memory_limit_mb", "7168"},
+      {"memory_limit_mb", "7GB"},
+      {"memory_reserve_mb", "0"},
+      {"memory_reserve_mb", "1GB"},
+      {"monitor_interval", "5"},
+      {"history_size", "1"},
+      {"gpu.enabled", "false"},
+      {"gpu.speed_file", "off"},
+      {"metrics.processes", "50"},
       {"monitoring_interval", "0.1"},
       {"monitoring_interval", "0.3"},
       {"monitoring_interval", "2.345"},
