@@ -132,7 +132,7 @@ def test_an_upgraded_driver_is_loaded_anew(code):
         wait_for_gpus(levee, 2)
         machine.fault(f"driver return {code} from nvml*")
         wait_until(lambda: not any(g["available"] for g in gpus(levee)), 15, "no usable GPU")
-        assert levee.get("/api/v1/monitoring/status")[1]["troubles"]
+        wait_until(lambda: levee.get("/api/v1/monitoring/status")[1]["troubles"], 15, "the trouble")
         machine.fault("driver clear")
         gpu_where(levee, 0, lambda g: g["available"], "GPU 0 again", 20)
         wait_until(lambda: not levee.get("/api/v1/monitoring/status")[1]["troubles"], 10, "no trouble")

@@ -104,8 +104,8 @@ def test_should_throttle_outlasts_the_heat_by_the_cooldown():
 
 def test_trends_are_told_apart():
     scenario = "clock step\n" + "".join(f'gpu {i} name="Sim {i}" mem=8GiB\n' for i in range(4))
+    scenario += "at 0s gpu 3 temp not-supported\n"
     with SimMachine(scenario) as machine, machine.levee() as levee:
-        machine.set("gpu 3 temp not-supported")
         for step in range(12):
             machine.set(f"gpu 0 temp {40 + step}")
             machine.set(f"gpu 1 temp {80 - step}")
