@@ -2,9 +2,11 @@
 
 // Of the standard library, linked statically into this one: frees the memory it set aside for
 // exceptions, which would stay behind each time the library is unloaded.
-namespace __gnu_cxx {  // NOLINT(bugprone-reserved-identifier,cert-dcl*): its name
-void __freeres();      // NOLINT(bugprone-reserved-identifier,cert-dcl*): its name
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier,cert-*): its own names
+namespace __gnu_cxx {
+void __freeres();
 }
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier,cert-*)
 
 namespace levee::simgpu {
 namespace {

@@ -26,7 +26,7 @@ struct EventSetObject {
 
 namespace {
 
-constexpr std::uint64_t kPollNs = 2'000'000;
+constexpr std::uint64_t kPollNs = 20'000'000;
 constexpr std::uint64_t kMillisecond = 1'000'000;
 constexpr std::uint64_t kSupported =
     event::kSingleBitEcc | event::kDoubleBitEcc | event::kXidCriticalError;

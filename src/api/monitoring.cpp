@@ -37,6 +37,9 @@ void mark_stalled(ordered_json& status, std::chrono::nanoseconds age) {
   if (auto& sample_age = status["sample_age_seconds"]; sample_age.is_number()) {
     sample_age = round_to(sample_age.get<double>() + seconds, 3);
   }
+  for (ordered_json& gpu : status["gpus"]) {
+    gpu["sample_age_seconds"] = round_to(gpu["sample_age_seconds"].get<double>() + seconds, 3);
+  }
   status["troubles"].push_back(trouble_json(
       "engine", Error{.code = ErrorCode::unavailable,
                       .message = fmt::format("nothing was measured for {:.1f} s", seconds),
@@ -66,6 +69,17 @@ ordered_json suggestions_json(const View& view) {
   if (host != nullptr && host->used_percent() > thresholds.cpu_memory_warning) {
     suggestions = {"High CPU memory usage detected:", "- Consider reducing model cache size",
                    "- Enable model offloading to disk", "- Use smaller model variants"};
+  }
+  for (const GpuView& gpu : view.gpus) {
+    const GpuReading& reading = *gpu.reading;
+    if (gpu.fresh && !reading.identity->is_instance() && !reading.identity->unified_memory &&
+        reading.memory && reading.memory->percent() > thresholds.gpu_memory_warning) {
+      suggestions.push_back(
+          fmt::format("High GPU memory usage detected on GPU {}:", reading.identity->index));
+      suggestions.push_back("- Reduce the batch size or the context length");
+      suggestions.push_back("- Clear framework caches, for example torch.cuda.empty_cache()");
+      suggestions.push_back("- Use smaller or quantised model variants");
+    }
   }
   ordered_json batches = ordered_json::object();
   for (const GenericRow& row : kGenericRows) {

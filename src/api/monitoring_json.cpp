@@ -68,11 +68,29 @@ ordered_json driver_version(const View& view) {
   return {};
 }
 
+/// What the daemon itself holds on the GPUs; unknown where no device names its processes.
+std::optional<Bytes> own_gpu_memory(const View& view) {
+  std::optional<Bytes> sum;
+  for (const GpuView& gpu : view.gpus) {
+    if (!gpu.fresh || !gpu.reading->processes || gpu.reading->identity->is_instance()) {
+      continue;
+    }
+    sum = sum.value_or(Bytes{});
+    for (const GpuProcess& process : *gpu.reading->processes) {
+      if (process.pid == view.daemon.pid) {
+        *sum += process.memory.value_or(Bytes{});
+      }
+    }
+  }
+  return sum;
+}
+
 /// The documented `process` object (S2-48, S2-49): the daemon itself.
-ordered_json process_json(const DaemonView& daemon) {
-  const bool known = daemon.self.rss > Bytes{};
-  return {{"memory_gb", known ? ordered_json(gb(daemon.self.rss)) : ordered_json()},
-          {"gpu_memory_gb", nullptr}};
+ordered_json process_json(const View& view) {
+  const bool known = view.daemon.self.rss > Bytes{};
+  const auto on_gpus = own_gpu_memory(view);
+  return {{"memory_gb", known ? ordered_json(gb(view.daemon.self.rss)) : ordered_json()},
+          {"gpu_memory_gb", on_gpus ? ordered_json(gb(*on_gpus)) : ordered_json()}};
 }
 
 ordered_json pressure_line_json(const std::optional<PressureLine>& line) {
@@ -250,7 +268,7 @@ ordered_json status_json(const View& view) {
                     {"cpu", cpu_json(fresh)},
                     {"gpu", resource_gpu_json(pressed_gpu(view))},
                     {"gpus", gpus_json(view)},
-                    {"process", process_json(view.daemon)}};
+                    {"process", process_json(view)}};
   append_ours(json, view, fresh);
   return json;
 }

@@ -9,7 +9,7 @@
 
 namespace levee::engine {
 
-/// Completes each process of `gpus` with its identity, its host memory and its CPU use. A pid that
+/// Completes each process of `gpus` with its identity and its host memory. A pid that
 /// cannot be seen from here stays a number.
 void attribute(std::vector<GpuReading>& gpus, sources::Identifier& identifier, MonoTime now);
 

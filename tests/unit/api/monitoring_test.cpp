@@ -1,7 +1,7 @@
 // The handlers of /api/v1/monitoring/… and /api/v1/processes.
 #include <gmock/gmock.h>
 
-#include "unit/api/fixture.hpp"
+#include "unit/api/gpu_fixture.hpp"
 
 namespace levee::api {
 namespace {
@@ -53,6 +53,16 @@ TEST(Suggestions, AreNoneWhileMemorySuffices) {
   EXPECT_EQ(json["suggestions"], Json::array());
   EXPECT_EQ(json["optimal_batch_sizes"].dump(), R"({"small":4,"medium":2,"large":1})");
   EXPECT_EQ(json["current_health"], "healthy");
+}
+
+TEST(Suggestions, NameTheGpuThatIsFull) {
+  House house;
+  GpuReading full = example_gpu(1);
+  full.memory->free = mib(100);
+  house.view = view_with({example_gpu(0), full, lost(full)});
+  const Json list = house.json("/api/v1/monitoring/optimization-suggestions")["suggestions"];
+  ASSERT_EQ(list.size(), 4U);
+  EXPECT_EQ(list[0], "High GPU memory usage detected on GPU 1:");
 }
 
 TEST(Suggestions, AreTheDocumentedOnesWhenMemoryIsHigh) {

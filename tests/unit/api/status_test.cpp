@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "api/json.hpp"
-#include "unit/api/fixture.hpp"
+#include "unit/api/gpu_fixture.hpp"
 
 namespace levee::api {
 namespace {
@@ -48,6 +48,27 @@ TEST(StatusJson, SaysThatNoGpuIsWatchedWithoutInventingFigures) {
   }
   EXPECT_EQ(json["gpus"], Json::array());
   EXPECT_TRUE(json["process"]["gpu_memory_gb"].is_null());
+}
+
+TEST(StatusJson, ShowsTheMostPressedGpuAndAll) {
+  GpuReading full = example_gpu(1);
+  full.memory->free = mib(100);
+  const auto view = view_with({example_gpu(0), full});
+  view->pressed_gpu = 1;
+  const Json json = status_json(*view);
+  EXPECT_EQ(json["gpu"]["gpu_id"], 1);
+  EXPECT_EQ(json["gpu"]["memory_percent"], 98.8);
+  ASSERT_EQ(json["gpus"].size(), 2U);
+  EXPECT_EQ(json["gpus"][0]["memory_used_gb"], 3.0);
+  EXPECT_EQ(json["gpus"][0]["memory_used_bytes"], mib(3072).count);
+}
+
+TEST(StatusJson, KnowsWhatTheDaemonItselfHoldsOnGpus) {
+  auto view = view_with({example_gpu(0), example_gpu(1)});
+  EXPECT_EQ(status_json(*view)["process"]["gpu_memory_gb"], 0.0);
+  view->daemon.pid = 5204;
+  EXPECT_EQ(status_json(*view)["process"]["gpu_memory_gb"], 4.0);
+  EXPECT_TRUE(status_json(*view_with({bare_gpu()}))["process"]["gpu_memory_gb"].is_null());
 }
 
 TEST(StatusJson, AddsOursBehindTheDocumented) {
