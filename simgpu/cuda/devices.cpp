@@ -40,7 +40,7 @@ Uuid to_bytes(std::string_view text) noexcept {
     if (std::from_chars(&c, &c + 1, value, 16).ec == std::errc{} &&
         digits < 2 * uuid.bytes.size()) {
       unsigned char& byte = uuid.bytes.at(digits / 2);
-      byte = static_cast<unsigned char>(byte << 4U | value);
+      byte = static_cast<unsigned char>(unsigned{byte} << 4U | value);
       ++digits;
     }
   }

@@ -168,7 +168,8 @@ template <class Body>
                        [](Session&, CudaLibrary&) { return cuda::Result::invalid_context; });
   }
   return device_call(function, context == nullptr ? -1 : context->device, [&](OnDevice& target) {
-    return context->is_alive ? body(target) : cuda::Result::context_is_destroyed;
+    const bool is_alive = context != nullptr && context->is_alive;
+    return is_alive ? body(target) : cuda::Result::context_is_destroyed;
   });
 }
 

@@ -2,6 +2,7 @@
 // last handle and its last mapping are gone; addresses cost nothing.
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "simgpu/cuda/exports.hpp"
 #include "simgpu/cuda/library.hpp"
@@ -189,12 +190,15 @@ Result cuMemSetAccess(DevicePtr address, std::size_t bytes, const AccessDescript
 Result cuMemRetainAllocationHandle(AllocationHandle* handle, void* address) {
   return driver_call(__func__, [&](Session&, CudaLibrary& library) {
     const auto where = reinterpret_cast<DevicePtr>(address);
-    auto after = library.mappings.upper_bound(where);
-    if (handle == nullptr || after == library.mappings.begin() ||
-        where - (--after)->first >= after->second.bytes) {
+    const auto after = library.mappings.upper_bound(where);
+    if (handle == nullptr || after == library.mappings.begin()) {
       return Result::invalid_value;
     }
-    *handle = after->second.handle;
+    const auto& [start, mapping] = *std::prev(after);
+    if (where - start >= mapping.bytes) {
+      return Result::invalid_value;
+    }
+    *handle = mapping.handle;
     ++library.physical.at(*handle).handles;
     return Result::success;
   });

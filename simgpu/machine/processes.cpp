@@ -1,7 +1,6 @@
 #include "simgpu/machine/processes.hpp"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -66,9 +66,16 @@ Life look_at(pid_t pid) noexcept {
   return parsed.ec == std::errc{} ? life : Life{};
 }
 
+/// A process never changes its own; a forked child may be in another, and has another pid.
 std::uint64_t own_pid_namespace() noexcept {
-  struct stat status{};
-  return ::stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+  thread_local pid_t asked_as = 0;
+  thread_local std::uint64_t inode = 0;
+  if (asked_as != ::getpid()) {
+    struct stat status{};
+    inode = ::stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+    asked_as = ::getpid();
+  }
+  return inode;
 }
 
 /// Random bytes that the kernel hands to each program it starts.
@@ -113,7 +120,7 @@ void take(Process& slot, std::uint64_t pid_namespace, std::uint64_t start_ticks)
   slot.pid_namespace = pid_namespace;
   slot.image = own_image();
   std::array<char, 32> comm{};
-  std::string_view name = read_text("/proc/self/comm", comm);
+  const std::string_view name = read_text("/proc/self/comm", comm);
   put(slot.comm, name.substr(0, name.find('\n')));
   std::array<char, 1024> buffer{};
   std::array<char, sizeof(Path)> path{};
@@ -193,7 +200,11 @@ void clear_process(Machine& machine, Process& process) noexcept {
 }
 
 void death_point(Machine& machine) noexcept {
-  if (machine.die_countdown > 0 && --machine.die_countdown == 0) {
+  if (machine.die_countdown == 0) {
+    return;
+  }
+  --machine.die_countdown;
+  if (machine.die_countdown == 0) {
     ::kill(::getpid(), SIGKILL);
     for (;;) {
       ::pause();

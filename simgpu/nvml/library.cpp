@@ -35,7 +35,8 @@ Return NvmlLibrary::init(const char* function) noexcept {
   }
   if (result == Return::success) {
     const std::lock_guard lock(mutex_);
-    segment_ = users_++ == 0 ? machine : segment_;
+    segment_ = users_ == 0 ? machine : segment_;
+    ++users_;
   }
   trace(function, kNoGpu, static_cast<std::uint32_t>(result));
   return result;
@@ -45,7 +46,8 @@ Return NvmlLibrary::shutdown() noexcept {
   std::shared_ptr<Segment> last;  // Unmapped after the lock.
   {
     const std::lock_guard lock(mutex_);
-    if (users_ > 0 && --users_ == 0) {
+    users_ -= users_ > 0 ? 1 : 0;
+    if (users_ == 0) {
       last = std::exchange(segment_, nullptr);
     }
   }

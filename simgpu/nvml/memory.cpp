@@ -7,10 +7,12 @@
 #include <bit>
 #include <string_view>
 
+#include "levee/bytes.hpp"
 #include "simgpu/machine/text.hpp"
 #include "simgpu/nvml/exports.hpp"
 #include "simgpu/nvml/library.hpp"
 
+using levee::kMiB;
 using namespace levee::simgpu;
 
 namespace {
@@ -78,7 +80,7 @@ Return nvmlDeviceGetMemoryInfo_v2(Device device, MemoryV2* memory) {
 Return nvmlDeviceGetBAR1MemoryInfo(Device device, Bar1Memory* memory) {
   // MIG instances have a window as well; nvitop relies on it.
   return any_device_call(__func__, device, [&](Target& target) {
-    constexpr std::uint64_t kInUse = 2 * 1024 * 1024;
+    constexpr std::uint64_t kInUse = 2 * kMiB;
     if (memory == nullptr) {
       return Return::invalid_argument;
     }

@@ -1,4 +1,5 @@
 // NVML: MIG.
+#include "levee/bytes.hpp"
 #include "simgpu/nvml/exports.hpp"
 #include "simgpu/nvml/library.hpp"
 
@@ -111,7 +112,7 @@ Return nvmlDeviceGetAttributes_v2(Device device, Attributes* attributes) {
     attributes->multiprocessors = instance.slices * kMultiprocessorsPerSlice;
     attributes->gpu_instance_slices = instance.slices;
     attributes->compute_instance_slices = instance.slices;
-    attributes->memory_mib = instance.bytes / (1024 * 1024);
+    attributes->memory_mib = instance.bytes / levee::kMiB;
     return Return::success;
   });
 }

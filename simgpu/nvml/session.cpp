@@ -94,11 +94,11 @@ Return nvmlSystemGetCudaDriverVersion(int* version) {
 Return nvmlInternalGetExportTable(const void** table, const void* /*id*/) {
   // nvidia-smi asks for private tables; one that holds only its own size satisfies its simple
   // queries, and promises nothing.
-  static const std::array<std::size_t, 1> kEmpty{sizeof(std::size_t)};
+  static const std::array<std::size_t, 1> empty{sizeof(std::size_t)};
   if (table == nullptr) {
     return Return::invalid_argument;
   }
-  *table = kEmpty.data();
+  *table = empty.data();
   trace(__func__, kNoGpu, 0);
   return Return::success;
 }

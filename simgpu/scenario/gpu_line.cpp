@@ -51,7 +51,7 @@ std::optional<InstanceSpec> parse_instance(std::string_view text) {
   InstanceSpec spec;
   spec.profile = text;
   const auto end = text.data() + text.size();
-  const auto slices = std::from_chars(text.data(), end, spec.slices);
+  const auto slices = std::from_chars(text.data(), text.data() + text.size(), spec.slices);
   const std::string_view rest(slices.ptr, static_cast<std::size_t>(end - slices.ptr));
   if (slices.ec != std::errc{} || !rest.starts_with("g.") || !rest.ends_with("gb")) {
     return std::nullopt;
@@ -87,7 +87,7 @@ Done parse_instances(GpuSpec& gpu, std::string_view text) {
 
 Done parse_capability(GpuSpec& gpu, std::string_view text) {
   const auto end = text.data() + text.size();
-  const auto major = std::from_chars(text.data(), end, gpu.cc_major);
+  const auto major = std::from_chars(text.data(), text.data() + text.size(), gpu.cc_major);
   if (major.ec == std::errc{} && major.ptr != end && *major.ptr == '.') {
     const auto minor = std::from_chars(major.ptr + 1, end, gpu.cc_minor);
     if (minor.ec == std::errc{} && minor.ptr == end && gpu.cc_major > 0 && gpu.cc_major < 100 &&
@@ -135,7 +135,7 @@ Done parse_property(GpuLine& line, std::string_view name, std::string_view text)
   }
   if (name == "pci-bus") {
     const auto end = text.data() + text.size();
-    const auto bus = std::from_chars(text.data(), end, gpu.pci_bus, 16);
+    const auto bus = std::from_chars(text.data(), text.data() + text.size(), gpu.pci_bus, 16);
     return bus.ec != std::errc{} || bus.ptr != end || gpu.pci_bus > 0xFF ? refuse(name, text)
                                                                          : Done{};
   }

@@ -15,34 +15,6 @@ namespace {
 constexpr std::int64_t kHighestResult = 9999;
 constexpr std::int64_t kHighestPid = 4'194'304;
 
-// clang-format off
-constexpr std::array kItems{
-    ItemInfo{"xid", false, true, "xid N", "an XID event with this number"},
-    ItemInfo{"unplug", false, true, "unplug", "the GPU is gone: the count falls, indices shift, old handles answer 15"},
-    ItemInfo{"replug", false, true, "replug", "the GPU is back, with new handles"},
-    ItemInfo{"recover", false, true, "recover", "ends `lost` and `reset-required`"},
-    ItemInfo{"foreign", false, true, "foreign pid=P mem=M [kind=compute|graphics|mps] [sm=PERCENT] [mig=I], or foreign pid=P gone", "a holder of memory that is no process of this machine"},
-    ItemInfo{"nvlink", false, true, "nvlink N down|up", "one NVLink fails or is back"},
-    ItemInfo{"free-jump", false, true, "free-jump M", "right after the next memory query free memory changes by M, such as -2GiB"},
-    ItemInfo{"slow", true, true, "slow FUNCTION DURATION [for N calls]", "calls take that much longer, in real time"},
-    ItemInfo{"hang", true, true, "hang FUNCTION", "calls do not come back until it ends"},
-    ItemInfo{"return", true, true, "return R from FUNCTION [for N calls]", "calls answer R and do nothing"},
-    ItemInfo{"clear", true, true, "clear", "ends slow, hang, return, lost and reset-required (driver: of all GPUs, and init)"},
-    ItemInfo{"init", true, false, "init R", "what nvmlInit answers: 9 no driver, 17 blocked, 18 version mismatch, 999, or 0; cuInit answers to match"},
-    ItemInfo{"pid-offset", true, false, "pid-offset N", "added to every pid the driver reports, as if it counted in another namespace"},
-    ItemInfo{"die-inside-lock", true, false, "die-inside-lock N", "for tests of the simulator: whoever passes the N-th point of an allocation is killed with the lock held"},
-};
-// clang-format on
-
-const ItemInfo* find_item(std::string_view word) noexcept {
-  for (const ItemInfo& item : kItems) {
-    if (item.word == word) {
-      return &item;
-    }
-  }
-  return nullptr;
-}
-
 /// Everything one line's items need: where they go, and the words still to come.
 class ItemParser {
  public:
@@ -65,7 +37,7 @@ class ItemParser {
  private:
   using Done = Result<void>;
 
-  Step step(StepKind kind) const {
+  [[nodiscard]] Step step(StepKind kind) const {
     Step step{};
     step.kind = kind;
     step.at_ns = when_.at_ns;
@@ -84,29 +56,13 @@ class ItemParser {
       return fail(ErrorCode::invalid_argument,
                   fmt::format("\"{}\" is nothing that {} do", word,
                               gpu_ == kNoGpu ? "the driver can" : "a GPU can"),
-                  "accepted: " + words_for(gpu_ == kNoGpu));
+                  "accepted: " + words_known(gpu_ == kNoGpu));
     }
     if (when_.ramp_ns > 0) {
       return fail(ErrorCode::invalid_argument, fmt::format("\"{}\" cannot be ramped", word),
                   "accepted: ramp FROM TO gpu N KEY VALUE VALUE, such as temp 41 88");
     }
     return within(special(word), known->form);
-  }
-
-  static std::string words_for(bool is_driver) {
-    std::string words;
-    if (!is_driver) {
-      for (const KeyInfo& key : keys()) {
-        words += std::string(key.word) + " ";
-      }
-    }
-    for (const ItemInfo& item : kItems) {
-      if (is_driver ? item.is_of_driver : item.is_of_gpu) {
-        words += std::string(item.word) + " ";
-      }
-    }
-    words.pop_back();
-    return words;
   }
 
   /// Complaints about a part of an item show the whole form.
@@ -152,7 +108,7 @@ class ItemParser {
       if (!given) {
         return 1;
       }
-      static_cast<void>(tokens_.take(""));
+      tokens_.skip();
       return given;
     }
     const auto text = tokens_.take(fmt::format("a value of {}", key.word));
@@ -416,8 +372,6 @@ class ItemParser {
 };
 
 }  // namespace
-
-std::span<const ItemInfo> items() noexcept { return kItems; }
 
 Result<std::vector<Step>> parse_items(Tokens& tokens, std::int32_t gpu, When when) {
   return ItemParser(tokens, gpu, when).run();

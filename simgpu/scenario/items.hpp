@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +29,12 @@ struct ItemInfo {
   std::string_view help;
 };
 [[nodiscard]] std::span<const ItemInfo> items() noexcept;
+
+/// The item called `word`, or nullptr.
+[[nodiscard]] const ItemInfo* find_item(std::string_view word) noexcept;
+
+/// All words that may begin an item of the driver, or of a GPU (keys included), for complaints.
+[[nodiscard]] std::string words_known(bool of_driver);
 
 /// All items up to the end of the line. `gpu` is kNoGpu for the driver's.
 [[nodiscard]] Result<std::vector<Step>> parse_items(Tokens& tokens, std::int32_t gpu, When when);

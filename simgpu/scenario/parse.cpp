@@ -140,7 +140,7 @@ class ScenarioParser {
   }
 
   Done gpu_line(Tokens& tokens) {
-    static_cast<void>(tokens.take(""));
+    tokens.skip();
     const std::string text = *tokens.take("");
     const auto index = parse_whole(text, "a GPU's number", 0, kMaxGpus - 1);
     if (!index) {
@@ -184,7 +184,10 @@ class ScenarioParser {
             "accepted: an instance of the GPU's mig= list, counted from 0");
       }
     }
-    scenario_.steps.insert(scenario_.steps.end(), steps->begin(), steps->end());
+    for (const Step& step : *steps) {  // After all others of the same time.
+      scenario_.steps.insert(
+          std::ranges::upper_bound(scenario_.steps, step.at_ns, {}, &Step::at_ns), step);
+    }
     return {};
   }
 
@@ -228,7 +231,6 @@ class ScenarioParser {
                     fmt::format("accepted: up to {}", kMaxSteps));
     }
     scenario_.profile = profile_.value_or(Profile::r550);
-    std::ranges::stable_sort(scenario_.steps, {}, &Step::at_ns);
     return std::move(scenario_);
   }
 

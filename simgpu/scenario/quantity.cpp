@@ -29,7 +29,8 @@ struct Scale {
 std::optional<double> parse_scaled(std::string_view text, std::span<const Scale> scales) {
   double number = 0;
   const auto end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const auto parsed =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   if (parsed.ec != std::errc{} || !std::isfinite(number)) {
     return std::nullopt;
   }
@@ -199,7 +200,7 @@ Result<std::int64_t> parse_whole(std::string_view text, std::string_view what, s
                                  std::int64_t high) {
   std::int64_t number = 0;
   const auto end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   if (parsed.ec != std::errc{} || parsed.ptr != end || number < low || number > high) {
     return refuse(text, what, fmt::format("a whole number from {} to {}", low, high));
   }

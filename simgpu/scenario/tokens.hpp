@@ -28,6 +28,9 @@ class Tokens {
   /// The next word; at the end the complaint that `what` is missing.
   [[nodiscard]] Result<std::string> take(std::string_view what);
 
+  /// Passes over the next word, which must be there.
+  void skip() noexcept { ++at_; }
+
   /// Takes the next word if it is `word`.
   bool take_if(std::string_view word) noexcept;
 

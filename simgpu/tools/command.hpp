@@ -34,9 +34,20 @@ int run_command(CLI::App& app, int argc, char** argv, Body body) {
     }
     return report(app.get_name(), {ErrorCode::invalid_argument, error.what(),
                                    app.get_name() + " --help shows every option, with examples"});
-  } catch (const std::exception& error) {
-    return report(app.get_name(), {ErrorCode::internal, error.what(), ""});
   }
+}
+
+/// The outermost frame of a tool: whatever escapes `body` is told, and is a failure.
+template <class Body>
+int run_program(const char* program, Body body) noexcept {
+  try {
+    return body();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", program, error.what());
+  } catch (...) {
+    std::fprintf(stderr, "%s: failed\n", program);
+  }
+  return kFailed;
 }
 
 }  // namespace levee::simgpu

@@ -13,6 +13,7 @@
 #include "levee/bytes.hpp"
 #include "simgpu/control/control.hpp"
 #include "simgpu/scenario/quantity.hpp"
+#include "simgpu/scenario/reference.hpp"
 #include "simgpu/scenario/scenario.hpp"
 #include "simgpu/tools/command.hpp"
 
@@ -127,16 +128,13 @@ std::string joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, " "));
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{"Makes a simulated machine with GPUs and drives it.", kProgram};
   app.footer(kExamples);
   app.require_subcommand(1);
   std::string segment;
   std::string scenario;
   std::string duration;
-  std::vector<std::string> action;
   bool as_json = false;
 
   auto* create_command = app.add_subcommand("create", "Make a machine and print how to use it");
@@ -149,6 +147,8 @@ int main(int argc, char** argv) {
   auto* dump_command = app.add_subcommand("dump", "Print what the machine knows");
   dump_command->add_flag("--json", as_json, "As JSON");
   auto* destroy_command = app.add_subcommand("destroy", "Remove the machine's file");
+  auto* reference_command =
+      app.add_subcommand("reference", "Print every word a scenario may use, as Markdown");
   for (CLI::App* command : {create_command, advance_command, set_command, fault_command,
                             dump_command, destroy_command}) {
     command->add_option("--segment", segment, "The machine's file (else LEVEE_SIM names it)");
@@ -163,6 +163,10 @@ int main(int argc, char** argv) {
   return run_command(app, argc, argv, [&] {
     if (create_command->parsed()) {
       return create(scenario, segment);
+    }
+    if (reference_command->parsed()) {
+      fmt::print("{}", reference_markdown());
+      return 0;
     }
     if (advance_command->parsed()) {
       const auto time = parse_duration(duration);
@@ -194,4 +198,10 @@ int main(int argc, char** argv) {
       return {};
     });
   });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program(kProgram, [&] { return run(argc, argv); });
 }

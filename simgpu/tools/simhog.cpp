@@ -1,13 +1,13 @@
 // simhog: holds GPU memory, through libcuda.so.1 like any program, and prints one line when it
 // does.
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "levee/bytes.hpp"
 #include "simgpu/scenario/quantity.hpp"
 #include "simgpu/tools/command.hpp"
 #include "simgpu/tools/cuda_driver.hpp"
@@ -90,7 +91,7 @@ class Hoard {
     std::uint64_t item = 0;
     cuda::Result result{};
     if (options_.is_vmm) {
-      constexpr std::uint64_t kGranularity = 2 * 1024 * 1024;
+      constexpr std::uint64_t kGranularity = 2 * kMiB;
       const std::uint64_t rounded = (bytes + kGranularity - 1) / kGranularity * kGranularity;
       cuda::AllocationProp prop{};
       prop.type = cuda::AllocationType::pinned;
@@ -201,9 +202,7 @@ Result<std::optional<double>> parse_hold(const std::string& text) {
   return std::optional(static_cast<double>(*time) / 1e9);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{"Holds memory of a GPU.", kProgram};
   app.footer(kExamples);
   Options options;
@@ -248,4 +247,10 @@ int main(int argc, char** argv) {
     options.die_by = *died;
     return options.race > 1 ? race(options) : hog(options);
   });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program(kProgram, [&] { return run(argc, argv); });
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "abi/nvml.hpp"
+#include "levee/bytes.hpp"
 #include "simgpu/tools/command.hpp"
 
 namespace {
@@ -21,7 +22,6 @@ using nvml::Return;
 
 constexpr const char* kProgram = "levee-sim-smi";
 constexpr const char* kMissing = "[N/A]";
-constexpr std::uint64_t kMebibyte = 1024 * 1024;
 
 /// Functions are looked up as they are needed; one that is missing answers 13.
 class Nvml {
@@ -74,7 +74,7 @@ std::string memory(const Nvml& nvml, Device device, std::uint64_t nvml::MemoryV2
   info.version = nvml::kMemoryV2Tag;
   return nvml.call<nvml::fn::DeviceGetMemoryInfoV2>("nvmlDeviceGetMemoryInfo_v2", device, &info) ==
                  Return::success
-             ? std::to_string(info.*member / kMebibyte)
+             ? std::to_string(info.*member / kMiB)
              : kMissing;
 }
 
@@ -122,7 +122,7 @@ const std::vector<Field>& fields() {
   const auto bind = [](auto function, auto argument) {
     return [=](const Nvml& nvml, Device device) { return function(nvml, device, argument); };
   };
-  static const std::vector<Field> kFields{
+  static const std::vector<Field> all{
       {"index", "",
        [](const Nvml& nvml, Device device) {
          return shown(nvml.number("nvmlDeviceGetIndex", device));
@@ -150,7 +150,7 @@ const std::vector<Field>& fields() {
       {"display_mode", "", bind(feature, "nvmlDeviceGetDisplayMode")},
       {"persistence_mode", "", bind(feature, "nvmlDeviceGetPersistenceMode")},
   };
-  return kFields;
+  return all;
 }
 
 std::vector<std::string> split(std::string_view text) {
@@ -246,7 +246,7 @@ int query_processes(const Nvml& nvml, Format format) {
       const std::string used =
           process.used == nvml::kMemoryUnknown
               ? kMissing
-              : fmt::format("{}{}", process.used / kMebibyte, format.has_units ? " MiB" : "");
+              : fmt::format("{}{}", process.used / kMiB, format.has_units ? " MiB" : "");
       fmt::print("{}, {}, {}\n", nvml.text("nvmlDeviceGetUUID", device), process.pid, used);
     }
   }
@@ -266,9 +266,7 @@ Examples:
   levee-sim-smi --query-compute-apps=pid --format=csv)";
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{"Answers simple queries about the simulated GPUs.", kProgram};
   app.footer(footer());
   bool lists = false;
@@ -300,4 +298,10 @@ int main(int argc, char** argv) {
     }
     return processes.empty() ? list(nvml) : query_processes(nvml, format);
   });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return simgpu::run_program(kProgram, [&] { return run(argc, argv); });
 }

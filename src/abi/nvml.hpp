@@ -62,7 +62,7 @@ inline constexpr unsigned kSerialBuffer = 30;
 
 /// The first field of a versioned struct: its size, and its version in the top byte.
 template <class Struct>
-inline constexpr std::uint32_t version_tag(std::uint32_t version) noexcept {
+constexpr std::uint32_t version_tag(std::uint32_t version) noexcept {
   return static_cast<std::uint32_t>(sizeof(Struct)) | (version << 24U);
 }
 

@@ -5,72 +5,17 @@
 #include <array>
 #include <chrono>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "abi/nvml.hpp"
 #include "levee/bytes.hpp"
-#include "support/simulated_machine.hpp"
+#include "unit/simgpu/nvml.hpp"
 
 namespace levee::test {
 namespace {
 
 using namespace std::chrono_literals;
 using namespace levee::nvml;
-using testing::HasSubstr;
-
-/// A machine, and NVML over it, initialised.
-class Nvml {
- public:
-  explicit Nvml(const std::string& scenario = "gpu 0 mem=80GiB reserved=600MiB")
-      : machine(scenario),
-        environment_(machine.environment()),
-        library(machine.libraries() / "libnvidia-ml.so.1") {
-    EXPECT_EQ(library.get<fn::Init>("nvmlInit_v2")(), Return::success);
-  }
-  Nvml(const Nvml&) = delete;
-  Nvml& operator=(const Nvml&) = delete;
-  ~Nvml() { library.get<fn::Shutdown>("nvmlShutdown")(); }
-
-  template <class Function, class... Arguments>
-  Return call(const char* name, Arguments... arguments) const {
-    return library.get<Function>(name)(arguments...);
-  }
-
-  [[nodiscard]] Device device(unsigned index = 0) const {
-    Device device = nullptr;
-    EXPECT_EQ(call<fn::DeviceGetHandleByIndex>("nvmlDeviceGetHandleByIndex_v2", index, &device),
-              Return::success);
-    return device;
-  }
-
-  [[nodiscard]] MemoryV2 memory(Device of) const {
-    MemoryV2 info{};
-    info.version = kMemoryV2Tag;
-    EXPECT_EQ(call<fn::DeviceGetMemoryInfoV2>("nvmlDeviceGetMemoryInfo_v2", of, &info),
-              Return::success);
-    return info;
-  }
-
-  [[nodiscard]] unsigned number(const char* name, Device of) const {
-    unsigned value = 0;
-    EXPECT_EQ(call<fn::DeviceGetUnsigned>(name, of, &value), Return::success) << name;
-    return value;
-  }
-
-  [[nodiscard]] Return asking(const char* name, Device of) const {
-    unsigned value = 0;
-    return call<fn::DeviceGetUnsigned>(name, of, &value);
-  }
-
-  SimulatedMachine machine;
-
- private:
-  ScopedEnvironment environment_;
-
- public:
-  DriverLibrary library;
-};
 
 TEST(NvmlSession, CountsItsUsers) {
   const Nvml nvml;
@@ -403,121 +348,6 @@ TEST(NvmlHealth, FieldValuesAnswerEachForItself) {
   EXPECT_EQ(is_active, Feature::disabled);
 }
 
-TEST(NvmlLost, ALostGpuKeepsItsIndexAndAnswers15) {
-  Nvml nvml("gpu 0\ngpu 1");
-  const Device device = nvml.device(0);
-  nvml.machine.fault("for 5s gpu 0 lost");
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", device), Return::gpu_is_lost);
-  EXPECT_EQ(nvml.device(0), device) << "look-ups still work";
-  unsigned count = 0;
-  EXPECT_EQ(nvml.call<fn::DeviceGetCount>("nvmlDeviceGetCount_v2", &count), Return::success);
-  EXPECT_EQ(count, 2U);
-  nvml.machine.advance(5s);
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", device), Return::success);
-}
-
-TEST(NvmlLost, LookUpsMayFailAsWell) {
-  Nvml nvml("gpu 0");
-  nvml.machine.fault("gpu 0 lost lookup");
-  Device device = nullptr;
-  EXPECT_EQ(nvml.call<fn::DeviceGetHandleByIndex>("nvmlDeviceGetHandleByIndex_v2", 0U, &device),
-            Return::gpu_is_lost);
-}
-
-TEST(NvmlLost, AGpuThatWantsAResetAnswers16) {
-  Nvml nvml("gpu 0");
-  nvml.machine.fault("gpu 0 reset-required");
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device()), Return::reset_required);
-  nvml.machine.fault("gpu 0 recover");
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device()), Return::success);
-}
-
-TEST(NvmlLost, UnpluggingShiftsIndicesAndOldHandlesStayDead) {
-  Nvml nvml("gpu 0\ngpu 1");
-  const Device first = nvml.device(0);
-  const Device second = nvml.device(1);
-  nvml.machine.fault("gpu 0 unplug");
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", first), Return::gpu_is_lost);
-  EXPECT_EQ(nvml.device(0), second);
-  nvml.machine.fault("gpu 0 replug");
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", first), Return::gpu_is_lost);
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device(0)), Return::success);
-}
-
-TEST(NvmlFaults, ReturnWhatTheScenarioSaysForSoManyCalls) {
-  Nvml nvml("gpu 0\ngpu 1");
-  nvml.machine.fault("gpu 1 return 999 from nvmlDeviceGetPower* for 2 calls");
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device(0)), Return::success);
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device(1)), Return::unknown);
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device(1)), Return::unknown);
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device(1)), Return::success);
-}
-
-TEST(NvmlFaults, SlowCallsTakeRealTimeAndHoldNobodyUp) {
-  Nvml nvml("gpu 0");
-  nvml.machine.fault("gpu 0 slow nvmlDeviceGetPowerUsage 300ms");
-  const auto began = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::duration other{};
-  {
-    const Device device = nvml.device();
-    const std::jthread slow(
-        [&] { EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", device), Return::success); });
-    std::this_thread::sleep_for(50ms);  // Until the slow call is under way; late does no harm.
-    const auto asked = std::chrono::steady_clock::now();
-    EXPECT_EQ(nvml.asking("nvmlDeviceGetFanSpeed", device), Return::success);
-    other = std::chrono::steady_clock::now() - asked;
-  }
-  EXPECT_GE(std::chrono::steady_clock::now() - began, 300ms);
-  EXPECT_LT(other, 200ms);
-}
-
-TEST(NvmlFaults, AHangEndsWhenItIsCleared) {
-  Nvml nvml("gpu 0");
-  nvml.machine.fault("gpu 0 hang nvmlDeviceGetPowerUsage");
-  std::atomic<bool> is_back = false;
-  const std::jthread hanging([&, device = nvml.device()] {
-    EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", device), Return::success);
-    is_back = true;
-  });
-  std::this_thread::sleep_for(50ms);
-  EXPECT_FALSE(is_back);
-  nvml.machine.fault("gpu 0 clear");
-}
-
-TEST(NvmlEvents, AnXidReachesWhoAskedForIt) {
-  Nvml nvml("gpu 0\ngpu 1\nat 5s gpu 0 xid 31\nat 5s gpu 1 xid 79");
-  EventSet set = nullptr;
-  ASSERT_EQ(nvml.call<fn::EventSetCreate>("nvmlEventSetCreate", &set), Return::success);
-  ASSERT_EQ(
-      nvml.call<fn::DeviceRegisterEvents>("nvmlDeviceRegisterEvents", nvml.device(1), 8ULL, set),
-      Return::success);
-  EventData data{};
-  const auto wait = [&](const char* name, unsigned timeout) {
-    return nvml.call<fn::EventSetWait>(name, set, &data, timeout);
-  };
-  EXPECT_EQ(wait("nvmlEventSetWait_v2", 1), Return::timeout);
-  nvml.machine.advance(5s);
-  data.gpu_instance = 7;
-  EXPECT_EQ(wait("nvmlEventSetWait", 1), Return::success);
-  EXPECT_EQ(data.data, 79U);
-  EXPECT_EQ(data.type, event::kXidCriticalError);
-  EXPECT_EQ(data.device, nvml.device(1));
-  EXPECT_EQ(data.gpu_instance, 7U) << "the old call writes 24 bytes";
-  EXPECT_EQ(wait("nvmlEventSetWait_v2", 1), Return::timeout) << "each event comes once";
-  EXPECT_EQ(nvml.call<fn::EventSetFree>("nvmlEventSetFree", set), Return::success);
-  EXPECT_EQ(nvml.call<fn::EventSetFree>("nvmlEventSetFree", set), Return::invalid_argument);
-}
-
-TEST(NvmlEvents, WaitingTakesItsWholeTimeout) {
-  const Nvml nvml("gpu 0");
-  EventSet set = nullptr;
-  ASSERT_EQ(nvml.call<fn::EventSetCreate>("nvmlEventSetCreate", &set), Return::success);
-  EventData data{};
-  const auto began = std::chrono::steady_clock::now();
-  EXPECT_EQ(nvml.call<fn::EventSetWait>("nvmlEventSetWait_v2", set, &data, 60U), Return::timeout);
-  EXPECT_GE(std::chrono::steady_clock::now() - began, 60ms);
-}
-
 TEST(NvmlMig, InstancesHaveMemoryOfTheirOwnAndNoUtilisation) {
   const Nvml nvml(R"(gpu 0 mem=80GiB mig=3g.40gb,2g.20gb
 gpu 0 foreign pid=5 mem=1GiB mig=1)");
@@ -552,19 +382,6 @@ gpu 0 foreign pid=5 mem=1GiB mig=1)");
                 "nvmlDeviceGetDeviceHandleFromMigDeviceHandle", mig, &parent),
             Return::success);
   EXPECT_EQ(parent, nvml.device());
-}
-
-TEST(NvmlTrace, WritesALineForEachCall) {
-  const TempDir folder;
-  const ScopedEnvironment traced({{"LEVEE_SIM_TRACE", (folder / "trace").string()}});
-  const Nvml nvml("gpu 0");
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device()), Return::success);
-  EXPECT_EQ(nvml.asking("nvmlDeviceGetBoardId", nvml.device()), Return::not_supported);
-  std::ifstream file(folder / "trace");
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  EXPECT_THAT(text, HasSubstr(" nvmlInit_v2 => 0\n"));
-  EXPECT_THAT(text, HasSubstr(" nvmlDeviceGetPowerUsage gpu0 => 0\n"));
-  EXPECT_THAT(text, HasSubstr(" nvmlDeviceGetBoardId => 3\n"));
 }
 
 }  // namespace

@@ -4,10 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <filesystem>
-#include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -208,10 +209,19 @@ pid_t start_churning(const SharedCuda& cuda, unsigned seed) {
     if (!cuda.init()) {
       ::_exit(1);
     }
+    // What it holds goes up and down, and back to nothing when the machine is full: it must never
+    // come to a standstill.
+    std::vector<cuda::AllocationHandle> held;
     for (;;) {
-      if (cuda.create((1 + random() % 64) * kBlock, handle) == Answer::success &&
-          random() % 2 == 0) {
-        cuda.release(handle);
+      if (cuda.create((1 + random() % 64) * kBlock, handle) == Answer::success) {
+        held.push_back(handle);
+      } else {
+        std::ranges::for_each(held, [&](cuda::AllocationHandle each) { cuda.release(each); });
+        held.clear();
+      }
+      if (!held.empty() && random() % 2 == 0) {
+        cuda.release(held.back());
+        held.pop_back();
       }
     }
   }
