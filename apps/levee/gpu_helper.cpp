@@ -1,10 +1,10 @@
 // levee gpu-helper: the process that talks to GPU drivers. The daemon starts it; nobody else needs
 // it.
-#include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 
 #include "cli/options.hpp"
 #include "cli/output.hpp"

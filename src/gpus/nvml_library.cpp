@@ -84,11 +84,12 @@ NvmlLibrary::NvmlLibrary(void* handle) : handle_(handle) {
                     !exports("nvmlDeviceGetRunningProcessDetailList");
 }
 
+/// The library stays loaded: a driver may leave threads and exit handlers behind. Whoever needs
+/// another version of it needs another process.
 NvmlLibrary::~NvmlLibrary() {
   if (in_session_) {
     shutdown();
   }
-  ::dlclose(handle_);
 }
 
 std::string NvmlLibrary::error_text(Return code) const {
