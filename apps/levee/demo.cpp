@@ -43,7 +43,7 @@ at 150s gpu 1 recover
 constexpr std::string_view kStory = R"(
   What happens:
     from  5 s  a training job takes 90 GiB of GPU 0, which heats up: normal, throttled, critical
-    from  5 s  a worker on GPU 1 leaks 1 GiB every 2 s: warning, critical, emergency
+    from  5 s  a worker on GPU 1 leaks 1 GiB a second: warning, critical, emergency
     at   65 s  GPU 0 cools down: resumed
     at  120 s  GPU 1 falls off the bus (XID 79); its row stays and says so
     at  150 s  GPU 1 is back
@@ -157,7 +157,7 @@ int run(const Options& options, Surroundings surroundings) {
   const auto trainer = start({hog, "--gpu", "0", "--mem", "90GiB", "--step", "2GiB", "--every",
                               "0.5", "--after", "5", "--hold", "600"},
                              surroundings);
-  const auto leaker = start({hog, "--gpu", "1", "--mem", "80GiB", "--step", "1GiB", "--every", "2",
+  const auto leaker = start({hog, "--gpu", "1", "--mem", "80GiB", "--step", "1GiB", "--every", "1",
                              "--after", "5", "--hold", "600"},
                             surroundings);
   for (const auto* job : {&trainer, &leaker}) {

@@ -68,7 +68,7 @@ std::string crossing_text(const Alert& alert) {
 std::string culprit_text(const Culprit& culprit) {
   std::string text =
       fmt::format("culprit: {} {} {}, {}", printable(culprit.user), printable(culprit.comm),
-                  culprit.id.pid, format_bytes(culprit.rss));
+                  culprit.id.pid, format_bytes(culprit.gpu_memory.value_or(culprit.rss)));
   if (culprit.growth_per_second && std::isfinite(*culprit.growth_per_second)) {
     const double growth = std::clamp(*culprit.growth_per_second, -1e18, 1e18);
     text += fmt::format(", {}{}/s", growth < 0 ? "-" : "+",
@@ -94,6 +94,9 @@ std::string value_text(std::string_view value) {
 std::string said(const Event& event) {
   const bool is_resolved = event.kind == EventKind::resolved && event.alert;
   std::string text = printable(is_resolved ? event.alert->message : event.message);
+  if (event.alert && event.alert->gpu_id) {
+    text += fmt::format(" on GPU {}", *event.alert->gpu_id);
+  }
   if (is_resolved && event.alert->resolved_at) {
     const auto lasted = std::chrono::floor<std::chrono::seconds>(*event.alert->resolved_at -
                                                                  event.alert->timestamp);

@@ -177,7 +177,8 @@ std::string process_text(const Json& process) {
   if (!process.is_object()) {
     return {};
   }
-  const auto rss = number_at(process, "rss_bytes");
+  const auto on_gpu = number_at(process, "gpu_memory_bytes");
+  const auto rss = on_gpu ? on_gpu : number_at(process, "rss_bytes");
   std::string result =
       fmt::format("{} ({}", name_of(process), rss ? format_bytes(bytes_of(*rss)) : "-");
   const auto growth = number_at(process, "growth_bytes_per_second");
