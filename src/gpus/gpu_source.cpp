@@ -29,7 +29,7 @@ constexpr std::size_t kMostXids = 256;
 constexpr std::size_t kMostTroubles = 16;
 
 /// A helper that has just closed its line is about to end; its status says why.
-constexpr std::chrono::milliseconds kEndsSoon{20};
+constexpr std::chrono::milliseconds kEndsSoon{100};
 constexpr std::chrono::milliseconds kKilledSoon{500};
 
 constexpr std::chrono::hours kLongestWait{1};

@@ -68,14 +68,18 @@ std::vector<GpuCondition> conditions(const GpuScan& scan) {
   return all;
 }
 
+std::optional<double> temperature(const GpuScan& scan, std::size_t row) {
+  return row < scan.gpus.size() ? scan.gpus[row].temperature_celsius : std::nullopt;
+}
+
 TEST(WholeWay, ReadsTheMachine) {
   WholeWay way("gpu 0 mem=80GiB reserved=600MiB\ngpu 1\n");
   way.machine.set("gpu 0 foreign pid=4242 mem=8GiB temp 66");
   const GpuScan scan = way.scan();
   ASSERT_THAT(scan.gpus, SizeIs(2));
-  EXPECT_EQ(scan.gpus[0].temperature_celsius, 66);
-  EXPECT_EQ(scan.gpus[0].memory->used, gib(8));
-  EXPECT_EQ(scan.gpus[0].processes->at(0).pid, 4242);
+  EXPECT_EQ(scan.gpus.at(0).temperature_celsius, 66);
+  EXPECT_EQ(scan.gpus.at(0).memory->used, gib(8));
+  EXPECT_EQ(scan.gpus.at(0).processes->at(0).pid, 4242);
   EXPECT_THAT(scan.troubles, IsEmpty());
 }
 
@@ -84,20 +88,20 @@ TEST(WholeWay, ReadsOneDeviceWhileAnotherHangs) {
   way.scan();
   way.machine.fault("gpu 0 hang nvmlDeviceGetMemoryInfo_v2");
   way.machine.set("gpu 1 temp 51");
-  EXPECT_TRUE(way.comes_true([](const GpuScan& s) { return s.gpus[1].temperature_celsius == 51; }));
+  EXPECT_TRUE(way.comes_true([](const GpuScan& s) { return temperature(s, 1) == 51; }));
   way.tick();
   const auto before = steady_clock::now();
   for (int i = 0; i < 10; ++i) {
     way.machine.set("gpu 1 temp " + std::to_string(60 + i));
     const GpuScan scan = way.tick();
-    EXPECT_EQ(scan.gpus[1].temperature_celsius, 60 + i);  // This tick's, not the one before.
-    EXPECT_EQ(scan.gpus[0].temperature_celsius, 50);
-    EXPECT_LT(scan.gpus[0].read_at, scan.gpus[1].read_at);
+    EXPECT_EQ(scan.gpus.at(1).temperature_celsius, 60 + i);  // This tick's, not the one before.
+    EXPECT_EQ(scan.gpus.at(0).temperature_celsius, 50);
+    EXPECT_LT(scan.gpus.at(0).read_at, scan.gpus.at(1).read_at);
   }
   EXPECT_LT(steady_clock::now() - before, 1900ms);  // Nobody waited 200 ms for the hung one.
   way.machine.fault("gpu 0 clear");
   way.machine.set("gpu 0 temp 77");
-  EXPECT_TRUE(way.comes_true([](const GpuScan& s) { return s.gpus[0].temperature_celsius == 77; }));
+  EXPECT_TRUE(way.comes_true([](const GpuScan& s) { return temperature(s, 0) == 77; }));
 }
 
 TEST(WholeWay, ReplacesTheHelperWhenEveryDeviceHangs) {
@@ -105,7 +109,7 @@ TEST(WholeWay, ReplacesTheHelperWhenEveryDeviceHangs) {
   way.scan();
   way.machine.fault("gpu 0 hang nvmlDeviceGetMemoryInfo_v2");
   EXPECT_TRUE(way.comes_true([](const GpuScan& s) { return !s.troubles.empty(); }));
-  EXPECT_EQ(way.tick().gpus[0].temperature_celsius, 50);
+  EXPECT_EQ(way.tick().gpus.at(0).temperature_celsius, 50);
   way.machine.fault("gpu 0 clear");
   EXPECT_TRUE(way.comes_true([](const GpuScan& s) { return s.troubles.empty(); }));
 }
@@ -118,11 +122,11 @@ TEST(WholeWay, KeepsTheRowOfALostDevice) {
     return conditions(s) == std::vector{GpuCondition::lost, GpuCondition::ok};
   }));
   const GpuScan scan = way.tick();
-  EXPECT_EQ(scan.gpus[0].temperature_celsius, 50);
-  EXPECT_EQ(scan.gpus[1].identity->index, 1);
+  EXPECT_EQ(scan.gpus.at(0).temperature_celsius, 50);
+  EXPECT_EQ(scan.gpus.at(1).identity->index, 1);
   EXPECT_TRUE(way.comes_true([&](const GpuScan&) { return !way.xids.empty(); }));
-  EXPECT_EQ(way.xids[0].code, 79U);
-  EXPECT_EQ(way.xids[0].uuid, scan.gpus[0].identity->uuid);
+  EXPECT_EQ(way.xids.at(0).code, 79U);
+  EXPECT_EQ(way.xids.at(0).uuid, scan.gpus.at(0).identity->uuid);
 }
 
 TEST(WholeWay, KeepsEveryIndexThroughUnplugAndReplug) {
@@ -133,15 +137,15 @@ TEST(WholeWay, KeepsEveryIndexThroughUnplugAndReplug) {
     return conditions(s) == std::vector{GpuCondition::lost, GpuCondition::ok};
   }));
   GpuScan scan = way.tick();
-  EXPECT_EQ(scan.gpus[0].identity->uuid, "GPU-a");
-  EXPECT_EQ(scan.gpus[1].identity->index, 1);  // NVML calls it 0 now.
+  EXPECT_EQ(scan.gpus.at(0).identity->uuid, "GPU-a");
+  EXPECT_EQ(scan.gpus.at(1).identity->index, 1);  // NVML calls it 0 now.
   way.machine.fault("gpu 0 replug");
   EXPECT_TRUE(way.comes_true([](const GpuScan& s) {
     return conditions(s) == std::vector{GpuCondition::ok, GpuCondition::ok};
   }));
   scan = way.tick();
-  EXPECT_EQ(scan.gpus[0].identity->uuid, "GPU-a");
-  EXPECT_EQ(scan.gpus[0].identity->index, 0);
+  EXPECT_EQ(scan.gpus.at(0).identity->uuid, "GPU-a");
+  EXPECT_EQ(scan.gpus.at(0).identity->index, 0);
 }
 
 TEST(WholeWay, LoadsTheDriverAnewAfterAnUpgrade) {
@@ -156,11 +160,11 @@ TEST(WholeWay, LoadsTheDriverAnewAfterAnUpgrade) {
            s.troubles[0].error.message.contains("nvmlInit_v2");
   };
   EXPECT_TRUE(way.comes_true(trouble_of_nvml));
-  EXPECT_EQ(way.tick().gpus[0].temperature_celsius, 50);
+  EXPECT_EQ(way.tick().gpus.at(0).temperature_celsius, 50);
   way.machine.fault("driver clear");
   way.machine.set("gpu 0 temp 60");
   EXPECT_TRUE(way.comes_true(
-      [](const GpuScan& s) { return s.troubles.empty() && s.gpus[0].temperature_celsius == 60; }));
+      [](const GpuScan& s) { return s.troubles.empty() && temperature(s, 0) == 60; }));
 }
 
 TEST(WholeWay, ReportsADriverThatIsNotLoaded) {
@@ -169,8 +173,8 @@ TEST(WholeWay, ReportsADriverThatIsNotLoaded) {
   const GpuScan scan = way.scan();
   EXPECT_THAT(scan.gpus, IsEmpty());
   ASSERT_THAT(scan.troubles, SizeIs(1));
-  EXPECT_EQ(scan.troubles[0].source, "nvml");
-  EXPECT_THAT(scan.troubles[0].error.hint, HasSubstr("modprobe"));
+  EXPECT_EQ(scan.troubles.at(0).source, "nvml");
+  EXPECT_THAT(scan.troubles.at(0).error.hint, HasSubstr("modprobe"));
 }
 
 TEST(WholeWay, WaitsForADriverThatLoadsSlowly) {
@@ -184,7 +188,7 @@ TEST(WholeWay, ShowsADeviceThatHangsFromTheStart) {
   way.machine.fault("gpu 0 hang nvmlDeviceGetFanSpeed");
   EXPECT_TRUE(way.comes_true([](const GpuScan& s) { return s.gpus.size() == 2; }));
   const GpuScan scan = way.tick();
-  EXPECT_EQ(scan.gpus[0].identity->uuid, "GPU-hung");
+  EXPECT_EQ(scan.gpus.at(0).identity->uuid, "GPU-hung");
   EXPECT_THAT(conditions(scan), ElementsAre(GpuCondition::unreadable, GpuCondition::ok));
   way.machine.fault("gpu 0 clear");
 }
