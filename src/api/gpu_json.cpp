@@ -218,12 +218,14 @@ ordered_json gpustat_json(const View& view, const GpuView& gpu) {
                     {"memory.total", mib_or_null(memory_part(reading, &GpuMemory::total))}};
   json.update(gpu_json(view, gpu));
   for (ordered_json& process : json["processes"]) {
-    const ordered_json& memory = process["gpu_memory_bytes"];
-    process["username"] = process["user"];
-    process["full_command"] = process["command"];
+    // Copies: a new member moves the ones that are there.
+    const ordered_json plain = process;
+    const ordered_json& memory = plain["gpu_memory_bytes"];
+    process["username"] = plain["user"];
+    process["full_command"] = plain["command"];
     process["gpu_memory_usage"] =
         memory.is_null() ? ordered_json() : ordered_json(memory.get<std::uint64_t>() / kMiB);
-    process["cpu_memory_usage"] = process["rss_bytes"];
+    process["cpu_memory_usage"] = plain["rss_bytes"];
   }
   return json;
 }
