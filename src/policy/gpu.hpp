@@ -37,8 +37,8 @@ struct GpuLevels {
 /// process hides its memory, when the driver names no processes, or on unified memory.
 [[nodiscard]] std::optional<Bytes> unattributed_memory(const GpuReading& gpu);
 
-/// What may still be granted on `gpu` (contract G6): total − the driver's reserve − `reserve` − what
-/// is used. Absent where memory is unknown.
+/// What may still be granted on `gpu` (contract G6): total − the driver's reserve − `reserve` −
+/// what is used. Absent where memory is unknown.
 [[nodiscard]] std::optional<Bytes> grantable_memory(const GpuReading& gpu, Bytes reserve);
 
 struct UserMemory {
