@@ -75,7 +75,7 @@ void Sample(benchmark::State& state) {
   state.counters["helper_cpu_us"] =
       (cpu_ns(helper) - before) / 1000 / static_cast<double>(state.iterations());
 }
-BENCHMARK(Sample)->Arg(1)->Arg(8)->Arg(16)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(Sample)->Arg(1)->Arg(8)->Arg(64)->Unit(benchmark::kMicrosecond)->UseRealTime();
 
 void DriverAlone(benchmark::State& state) {
   test::SimulatedMachine machine(scenario(state.range(0)));
@@ -90,7 +90,7 @@ void DriverAlone(benchmark::State& state) {
     }
   }
 }
-BENCHMARK(DriverAlone)->Arg(1)->Arg(8)->Arg(16)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(DriverAlone)->Arg(1)->Arg(8)->Arg(64)->Unit(benchmark::kMicrosecond)->UseRealTime();
 
 }  // namespace
 

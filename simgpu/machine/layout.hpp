@@ -18,9 +18,9 @@
 namespace levee::simgpu {
 
 inline constexpr std::uint64_t kMagic = 0x4C65766565534755;  // "LeveeSGU"
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 
-inline constexpr std::size_t kMaxGpus = 16;
+inline constexpr std::size_t kMaxGpus = 64;
 inline constexpr std::size_t kMaxInstances = 7;  ///< MIG instances of one GPU.
 inline constexpr std::size_t kMaxProcesses = 256;
 inline constexpr std::size_t kMaxForeign = 256;

@@ -47,6 +47,9 @@ class Outlet {
   /// False when nobody reads any more.
   bool write(std::string_view text) {
     const std::scoped_lock lock(mutex_);
+    if (is_closed_) {
+      return false;
+    }
     while (!text.empty()) {
       const ssize_t count = ::write(fd_, text.data(), text.size());
       if (count < 0 && errno == EINTR) {
@@ -60,9 +63,17 @@ class Outlet {
     return true;
   }
 
+  /// From here on nothing is written: the descriptor is the caller's again, while a thread that
+  /// hung in a driver may still have something to say.
+  void close() {
+    const std::scoped_lock lock(mutex_);
+    is_closed_ = true;
+  }
+
  private:
   const int fd_;
   std::mutex mutex_;  // so that lines do not mix
+  bool is_closed_ = false;
 };
 
 /// What the threads share. Every thread owns it, because a thread that hangs in a driver outlives
@@ -199,6 +210,7 @@ void Helper::stop_serving(int code) {
 }
 
 void Helper::end() {
+  out_.close();
   watching_.request_stop();
   const std::scoped_lock lock(mutex_);
   ended_ = true;

@@ -1,0 +1,64 @@
+#include "engine/attribution.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace levee::engine {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr pid_t kNobody = 0x7FFFFFFF;  // Larger than any pid can be.
+
+GpuReading gpu_with(std::vector<pid_t> pids) {
+  GpuReading gpu;
+  gpu.processes.emplace();
+  for (const pid_t pid : pids) {
+    GpuProcess process;
+    process.pid = pid;
+    process.memory = Bytes{1 << 20};
+    gpu.processes->push_back(process);
+  }
+  return gpu;
+}
+
+sources::Identifier identifier() {
+  return {sources::Root{}, {}, std::make_shared<sources::UserNames>(sources::Root{})};
+}
+
+TEST(Attribution, CompletesAProcessOnEveryGpuThatItUses) {
+  auto who = identifier();
+  if (!who.trusts_all()) {
+    GTEST_SKIP() << "a driver's pids are not this machine's in a container";
+  }
+  std::vector<GpuReading> gpus{gpu_with({::getpid()}), gpu_with({::getpid()})};
+  attribute(gpus, who, MonoTime{} + seconds{1});
+  for (const GpuReading& gpu : gpus) {
+    const GpuProcess& process = gpu.processes->front();
+    ASSERT_TRUE(process.identity);
+    EXPECT_EQ(process.identity->id.pid, ::getpid());
+    EXPECT_GT(process.rss.value_or(Bytes{}).count, 0U);
+    EXPECT_EQ(process.memory, Bytes{1 << 20});
+  }
+}
+
+TEST(Attribution, LeavesANumberANumberWhereNobodyIs) {
+  auto who = identifier();
+  std::vector<GpuReading> gpus{gpu_with({kNobody})};
+  attribute(gpus, who, MonoTime{} + seconds{1});
+  const GpuProcess& process = gpus[0].processes->front();
+  EXPECT_EQ(process.pid, kNobody);
+  EXPECT_FALSE(process.identity);
+  EXPECT_FALSE(process.rss);
+  EXPECT_EQ(process.memory, Bytes{1 << 20});
+}
+
+TEST(Attribution, LeavesAGpuAloneThatTellsNoProcesses) {
+  auto who = identifier();
+  std::vector<GpuReading> gpus(1);
+  attribute(gpus, who, MonoTime{} + seconds{1});
+  EXPECT_FALSE(gpus[0].processes);
+}
+
+}  // namespace
+}  // namespace levee::engine
