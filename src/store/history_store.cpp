@@ -45,28 +45,6 @@ std::int64_t seconds_of(WallTime time) {
 
 WallTime wall_time(std::int64_t seconds) { return WallTime{std::chrono::seconds{seconds}}; }
 
-/// Resets a statement whichever way its rows were left: an open read would keep the write-ahead log
-/// from being folded back into the file.
-class Rows {
- public:
-  explicit Rows(SQLite::Statement& statement) : statement_(statement) { statement_.reset(); }
-  Rows(const Rows&) = delete;
-  Rows& operator=(const Rows&) = delete;
-  ~Rows() { statement_.tryReset(); }
-
-  [[nodiscard]] bool next() { return statement_.executeStep(); }
-  [[nodiscard]] SQLite::Column operator[](int column) { return statement_.getColumn(column); }
-
- private:
-  SQLite::Statement& statement_;
-};
-
-/// Runs a statement that has no rows.
-void run(SQLite::Statement& statement) {
-  const Rows none(statement);
-  statement.exec();
-}
-
 std::vector<history::Point> finite_points(const std::vector<history::Point>& points) {
   std::vector<history::Point> finite;
   finite.reserve(points.size());
@@ -170,14 +148,7 @@ HistoryStore& HistoryStore::operator=(HistoryStore&&) noexcept = default;
 HistoryStore::~HistoryStore() = default;
 
 bool HistoryStore::is_in_place() const {
-  int moved = 0;
-  sqlite3_file_control(impl_->database->getHandle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-  if (moved != 0 || !impl_->has_log) {
-    return moved == 0;
-  }
-  // Without its write-ahead log the file would silently lack the latest batches at the next start.
-  std::error_code failure;
-  return fs::exists(impl_->file.string() + "-wal", failure);
+  return store::is_in_place(*impl_->database, impl_->file, impl_->has_log);
 }
 
 // --- writing
@@ -384,33 +355,5 @@ Result<std::optional<WallTime>> HistoryStore::newest() const {
 }
 
 // --- putting a damaged file away
-
-Result<fs::path> move_aside(const fs::path& file, WallTime now) {
-  std::string stamp = to_iso8601(now);  // 2026-01-31T08:05:09.123Z
-  stamp.resize(stamp.find('.'));
-  std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
-  const std::string wanted = fmt::format("{}.damaged-{}Z", file.string(), stamp);
-  constexpr std::array kParts{"-wal", "-shm", ""};  // The file last: until then it is found again.
-
-  std::string target = wanted;
-  const auto is_taken = [&](const char* part) { return fs::exists(target + part); };
-  try {
-    for (int i = 2; std::ranges::any_of(kParts, is_taken); ++i) {
-      target = fmt::format("{}-{}", wanted, i);
-    }
-    for (const char* part : kParts) {
-      if (fs::exists(file.string() + part)) {
-        fs::rename(file.string() + part, target + part);
-      }
-    }
-  } catch (const fs::filesystem_error& failure) {
-    return fail(ErrorCode::permission_denied,
-                fmt::format("cannot move the damaged {} aside: {}", file.string(),
-                            failure.code().message()),
-                fmt::format("move it away by hand, or let the daemon's user write {}",
-                            file.parent_path().string()));
-  }
-  return target;
-}
 
 }  // namespace levee::store

@@ -106,10 +106,4 @@ class HistoryStore {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Moves a damaged database and its -wal and -shm files aside: "history.db" becomes
-/// "history.db.damaged-20260131T080509Z". Never deletes, never touches another file. Returns the
-/// new name.
-[[nodiscard]] Result<std::filesystem::path> move_aside(const std::filesystem::path& file,
-                                                       WallTime now);
-
 }  // namespace levee::store

@@ -5,6 +5,8 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <optional>
 #include <system_error>
@@ -211,6 +213,49 @@ Error explain(const SQLite::Exception& failure, SQLite::Database* database, std:
     why += fmt::format(" ({})", std::error_code(system_error, std::system_category()).message());
   }
   return {code, fmt::format("{} {}: {}", doing, file.string(), why), hint_for(code, file)};
+}
+
+void run(SQLite::Statement& statement) {
+  const Rows none(statement);
+  statement.exec();
+}
+
+bool is_in_place(SQLite::Database& database, const fs::path& file, bool has_log) {
+  int moved = 0;
+  sqlite3_file_control(database.getHandle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (moved != 0 || !has_log) {
+    return moved == 0;
+  }
+  std::error_code failure;
+  return fs::exists(file.string() + "-wal", failure);
+}
+
+Result<fs::path> move_aside(const fs::path& file, WallTime now) {
+  std::string stamp = to_iso8601(now);  // 2026-01-31T08:05:09.123Z
+  stamp.resize(stamp.find('.'));
+  std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
+  const std::string wanted = fmt::format("{}.damaged-{}Z", file.string(), stamp);
+  constexpr std::array kParts{"-wal", "-shm", ""};  // The file last: until then it is found again.
+
+  std::string target = wanted;
+  const auto is_taken = [&](const char* part) { return fs::exists(target + part); };
+  try {
+    for (int i = 2; std::ranges::any_of(kParts, is_taken); ++i) {
+      target = fmt::format("{}-{}", wanted, i);
+    }
+    for (const char* part : kParts) {
+      if (fs::exists(file.string() + part)) {
+        fs::rename(file.string() + part, target + part);
+      }
+    }
+  } catch (const fs::filesystem_error& failure) {
+    return fail(ErrorCode::permission_denied,
+                fmt::format("cannot move the damaged {} aside: {}", file.string(),
+                            failure.code().message()),
+                fmt::format("move it away by hand, or let the daemon's user write {}",
+                            file.parent_path().string()));
+  }
+  return target;
 }
 
 }  // namespace levee::store

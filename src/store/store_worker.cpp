@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "store/prune_clock.hpp"
+#include "store/sqlite.hpp"
 #include "store/waiting_batches.hpp"
 
 namespace levee::store {

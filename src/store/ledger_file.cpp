@@ -1,0 +1,204 @@
+#include "store/ledger_file.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "store/lease_text.hpp"
+#include "store/sqlite.hpp"
+
+namespace levee::store {
+namespace {
+
+namespace fs = std::filesystem;
+using ledger::Book;
+using ledger::Lease;
+
+constexpr std::array kSteps{"CREATE TABLE lease(id BLOB PRIMARY KEY, body TEXT NOT NULL);"};
+constexpr Schema kSchema{.application_id = 0x4c65764c, .steps = kSteps};  // "LevL"
+
+/// How long a process waits for its turn. A turn takes well under a millisecond.
+constexpr int kPatienceMs = 5'000;
+
+/// The open file.
+class Table {
+ public:
+  explicit Table(std::unique_ptr<SQLite::Database> opened) : database_(std::move(opened)) {
+    database_->setBusyTimeout(kPatienceMs);
+  }
+
+  [[nodiscard]] SQLite::Database& database() { return *database_; }
+  /// Rises when another connection has committed.
+  [[nodiscard]] std::int64_t version() {
+    Rows rows(version_);
+    return rows.next() ? rows[0].getInt64() : 0;
+  }
+  [[nodiscard]] Result<std::vector<Lease>> read();
+  void write(const Book& book, const Book::Changes& changes);
+
+ private:
+  std::unique_ptr<SQLite::Database> database_;
+  SQLite::Statement version_{*database_, "PRAGMA data_version"};
+  SQLite::Statement read_{*database_, "SELECT id, body FROM lease"};
+  SQLite::Statement put_{*database_,
+                         "INSERT INTO lease(id, body) VALUES(?1, ?2)"
+                         " ON CONFLICT(id) DO UPDATE SET body=excluded.body"};
+  SQLite::Statement erase_{*database_, "DELETE FROM lease WHERE id=?1"};
+};
+
+Result<std::vector<Lease>> Table::read() {
+  std::vector<Lease> leases;
+  Rows rows(read_);
+  while (rows.next()) {
+    auto lease = parse_lease(rows[1].getString());
+    if (!lease) {
+      return std::unexpected(lease.error());
+    }
+    lease->id = rows[0].getString();  // Any bytes; the text holds UTF-8 only.
+    leases.push_back(std::move(*lease));
+  }
+  return leases;
+}
+
+void Table::write(const Book& book, const Book::Changes& changes) {
+  for (const auto& [id, before] : changes) {
+    const Lease* const lease = book.find(id);
+    SQLite::Statement& statement = lease != nullptr ? put_ : erase_;
+    statement.reset();
+    statement.bind(1, id.data(), static_cast<int>(id.size()));
+    if (lease != nullptr) {
+      statement.bind(2, to_text(*lease));
+    }
+    run(statement);
+  }
+}
+
+}  // namespace
+
+struct LedgerFile::Impl {
+  explicit Impl(fs::path path) : file(std::move(path)) {}
+
+  [[nodiscard]] Result<void> open();
+  [[nodiscard]] Result<void> refresh();
+  [[nodiscard]] Result<void> decide_and_commit(const std::function<void(Book&)>& decide);
+
+  const fs::path file;
+  std::optional<Table> table;
+  Book book;
+  std::int64_t known_version = -1;
+  std::string trouble;
+};
+
+Result<void> LedgerFile::Impl::open() {
+  table.reset();
+  known_version = -1;
+  auto database = open_database(file, kSchema);
+  if (!database) {
+    return std::unexpected(database.error());
+  }
+  SQLite::Database& opened = **database;
+  try {
+    table.emplace(std::move(*database));
+    return {};
+  } catch (const SQLite::Exception& failure) {
+    Error error = explain(failure, &opened, "opening", file);
+    error.code = ErrorCode::corrupt;  // Ours by its header, yet without its table.
+    return std::unexpected(std::move(error));
+  }
+}
+
+/// Reads the book again if somebody else has written it.
+Result<void> LedgerFile::Impl::refresh() {
+  const std::int64_t version = table->version();
+  if (version == known_version) {
+    return {};
+  }
+  auto leases = table->read();
+  if (!leases) {
+    return std::unexpected(leases.error());
+  }
+  book = Book(std::move(*leases));
+  known_version = version;
+  return {};
+}
+
+Result<void> LedgerFile::Impl::decide_and_commit(const std::function<void(Book&)>& decide) {
+  if (!table) {
+    if (auto opened = open(); !opened) {
+      return opened;
+    }
+  }
+  if (!is_in_place(table->database(), file, true)) {
+    return fail(ErrorCode::corrupt, fmt::format("{} was moved or deleted", file.string()),
+                "it is begun anew");
+  }
+  try {
+    SQLite::Transaction transaction(table->database(), SQLite::TransactionBehavior::IMMEDIATE);
+    if (auto fresh = refresh(); !fresh) {
+      return fresh;
+    }
+    decide(book);
+    table->write(book, book.changes());
+    transaction.commit();
+    book.commit();
+    return {};
+  } catch (const SQLite::Exception& failure) {
+    book.roll_back();
+    known_version = -1;  // Whether a failed commit reached the file is for the file to say.
+    return std::unexpected(explain(failure, &table->database(), "writing", file));
+  }
+}
+
+LedgerFile::LedgerFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LedgerFile::~LedgerFile() = default;
+
+Result<std::unique_ptr<LedgerFile>> LedgerFile::open(fs::path file, WallTime now) {
+  std::unique_ptr<LedgerFile> ledger(new LedgerFile(std::make_unique<Impl>(std::move(file))));
+  auto readable = ledger->transact([](Book&) {});
+  if (!readable && readable.error().code == ErrorCode::corrupt) {
+    readable = ledger->begin_anew(now);
+  }
+  if (!readable) {
+    return std::unexpected(readable.error());
+  }
+  return ledger;
+}
+
+Result<void> LedgerFile::transact(const std::function<void(Book&)>& decide) {
+  return impl_->decide_and_commit(decide);
+}
+
+Result<void> LedgerFile::begin_anew(WallTime now) {
+  impl_->table.reset();
+  std::error_code failure;
+  if (fs::exists(impl_->file, failure)) {
+    // Somebody else may have begun anew already: then the file is sound.
+    if (impl_->open() && impl_->refresh()) {
+      return {};
+    }
+    impl_->table.reset();
+    auto aside = move_aside(impl_->file, now);
+    if (!aside) {
+      return std::unexpected(aside.error());
+    }
+    impl_->trouble =
+        fmt::format("{} was damaged; it is now {}", impl_->file.string(), aside->string());
+  } else {
+    impl_->trouble = fmt::format("{} was deleted; a new one was begun", impl_->file.string());
+  }
+  Book known = std::exchange(impl_->book, Book{});
+  return impl_->decide_and_commit([&](Book& fresh) {
+    for (const auto& [id, lease] : known.leases()) {
+      if (fresh.find(id) == nullptr) {
+        fresh.put(lease);
+      }
+    }
+  });
+}
+
+const std::string& LedgerFile::trouble() const noexcept { return impl_->trouble; }
+
+}  // namespace levee::store
