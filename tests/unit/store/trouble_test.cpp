@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "store/sqlite.hpp"
 #include "unit/store/store_fixture.hpp"
 
 namespace levee::store {
