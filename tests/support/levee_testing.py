@@ -3,6 +3,7 @@ benchmarks. Standard library only."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.server
 import json
@@ -184,6 +185,8 @@ class Events:
         raise AssertionError(f"no such event within {seconds} s: {what}")
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # The reading thread holds it open.
         self._socket.close()
 
 
