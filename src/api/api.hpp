@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "api/http.hpp"
+#include "api/ledger_port.hpp"
 #include "api/view.hpp"
 #include "config/settings.hpp"
 #include "history/rollup.hpp"
@@ -52,6 +53,7 @@ struct Ports {
   std::function<void(store::Query, store::StoreWorker::Answer<history::Bucket>)> stored_history;
   std::function<void(store::EventQuery, store::StoreWorker::Answer<store::StoredEvent>)>
       stored_events;
+  LedgerPort ledger;  ///< Empty functions: there is none.
   std::function<Now()> now;
   Authority authority;
 };

@@ -78,13 +78,6 @@ Response config_response(const config::Settings& settings) {
       {"success", true}, {"data", config_json(settings)}, {"origins", origins_json(settings)}});
 }
 
-/// Why nothing can be said of the memory of `gpu`.
-std::string_view why_not_judged(const GpuView& gpu) {
-  return gpu.fresh                                    ? "not told by the driver"
-         : gpu.reading->condition == GpuCondition::ok ? "silent"
-                                                      : to_string(gpu.reading->condition);
-}
-
 ordered_json monitoring_json(const View& view, std::string_view message) {
   const Seconds interval = view.settings->config().monitoring_interval;
   return {{"monitoring", true},
@@ -214,30 +207,6 @@ Result<Response> get_gpu_dashboard(const Call& call) {
                   {"state", status["state"]},
                   {"state_color", color_of((*gpu)->levels.device)},
                   {"throttling", status["throttling"]}});
-}
-
-Result<Response> get_gpu_available(const Call& call) {
-  const auto gpu = find_gpu(call);
-  if (!gpu) {
-    return std::unexpected(gpu.error());
-  }
-  const config::GpuManager& manager = call.view->settings->config().gpu_manager;
-  const GpuReading& reading = *(*gpu)->reading;
-  const auto grantable = policy::grantable_memory(reading, manager.memory_reserve);
-  if (!(*gpu)->fresh || !grantable) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("the memory of GPU {} cannot be read: it is {}",
-                            reading.identity->index, why_not_judged(**gpu)),
-                "nothing is granted by old figures; see `levee status`");
-  }
-  const Bytes total = reading.memory->total;
-  const Bytes limit = manager.memory_limit.value_or(Bytes{total.count / 4 * 3});
-  const Bytes bookable = std::min(*grantable, limit - reading.memory->used);
-  return success({{"gpu_id", reading.identity->index},
-                  {"available_mb", bookable.count / kMiB},
-                  {"free_mb", reading.memory->free.count / kMiB},
-                  {"limit_mb", limit.count / kMiB},
-                  {"reserve_mb", manager.memory_reserve.count / kMiB}});
 }
 
 Result<Response> post_gpu_monitoring_start(const Call& call) {

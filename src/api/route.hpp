@@ -153,11 +153,19 @@ Result<Response> get_gpu_trend(const Call& call);
 Result<Response> get_gpu_metrics(const Call& call);
 Result<Response> get_gpu_metrics_history(const Call& call);
 Result<Response> get_gpu_dashboard(const Call& call);
-Result<Response> get_gpu_available(const Call& call);
 Result<Response> post_gpu_monitoring_start(const Call& call);
 Result<Response> post_gpu_monitoring_stop(const Call& call);
 Result<Response> get_gpu_config(const Call& call);
 Result<void> put_gpu_config(const Call& call, Responder respond);
+
+// lease_routes.cpp
+Result<void> post_lease(const Call& call, Responder respond);
+Result<void> get_leases(const Call& call, Responder respond);
+Result<void> delete_lease(const Call& call, Responder respond);
+Result<void> get_queue(const Call& call, Responder respond);
+Result<void> post_gpu_allocate(const Call& call, Responder respond);
+Result<void> post_gpu_deallocate(const Call& call, Responder respond);
+Result<void> get_gpu_available(const Call& call, Responder respond);
 
 // service.cpp
 Result<Response> get_index(const Call& call);

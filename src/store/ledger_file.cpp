@@ -199,6 +199,6 @@ Result<void> LedgerFile::begin_anew(WallTime now) {
   });
 }
 
-const std::string& LedgerFile::trouble() const noexcept { return impl_->trouble; }
+std::string LedgerFile::trouble() const { return impl_->trouble; }
 
 }  // namespace levee::store

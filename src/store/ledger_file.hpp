@@ -26,12 +26,10 @@ class LedgerFile final : public ledger::Store {
 
   [[nodiscard]] Result<void> transact(const std::function<void(ledger::Book&)>& decide) override;
 
-  /// Makes good after `transact` found the file damaged or gone: moves what is there aside, and
-  /// writes the book as it was last known into a new file.
-  [[nodiscard]] Result<void> begin_anew(WallTime now);
-
-  /// What has happened to the file since it was opened, for people; empty: nothing.
-  [[nodiscard]] const std::string& trouble() const noexcept;
+  /// Moves what is there aside, and writes the book as it was last known into a new file.
+  [[nodiscard]] Result<void> begin_anew(WallTime now) override;
+  [[nodiscard]] bool is_durable() const override { return true; }
+  [[nodiscard]] std::string trouble() const override;
 
  private:
   struct Impl;

@@ -1,0 +1,29 @@
+// The JSON of the ledger: leases, the queue, what may still be promised, and why not. Pure.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "api/ledger_port.hpp"
+#include "core/time.hpp"
+
+namespace levee::api {
+
+/// `view` names the devices; it may be null.
+[[nodiscard]] nlohmann::ordered_json lease_json(const LeaseReport& report, const LedgerView* view,
+                                                Now now);
+
+/// GET /api/v1/leases: the granted ones, what may still be promised, and how the ledger is kept.
+[[nodiscard]] nlohmann::ordered_json ledger_json(const LedgerView& view, Now now);
+
+/// GET /api/v1/queue: who waits, in order.
+[[nodiscard]] nlohmann::ordered_json queue_json(const LedgerView& view, Now now);
+
+/// {"detail", "hint", "code", "shortfalls", "holders"}.
+[[nodiscard]] nlohmann::ordered_json denial_json(const ledger::Denial& denial);
+
+/// What the documented status of a GPU and the report call allocations (contract S1-26, S2-53).
+[[nodiscard]] nlohmann::ordered_json allocations_json(const LedgerView* view,
+                                                      std::string_view uuid);
+[[nodiscard]] nlohmann::ordered_json allocated_resources_json(const LedgerView* view);
+
+}  // namespace levee::api

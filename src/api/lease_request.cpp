@@ -1,0 +1,276 @@
+#include "api/lease_request.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "api/find_gpu.hpp"
+#include "api/route.hpp"
+#include "config/nearest.hpp"
+#include "levee/amount.hpp"
+
+namespace levee::api {
+namespace {
+
+using ledger::Demand;
+using nlohmann::ordered_json;
+
+constexpr std::array<std::string_view, 16> kLeaseKeys{"id",          "name",
+                                                      "kind",        "gpus",
+                                                      "gpu_memory",  "gpu_memory_bytes",
+                                                      "host_memory", "host_memory_bytes",
+                                                      "placement",   "min_compute",
+                                                      "priority",    "yieldable",
+                                                      "within",      "owner_pid",
+                                                      "ttl_seconds", "wait_seconds"};
+constexpr std::array<std::string_view, 4> kBookingKeys{"allocation_id", "required_mb", "gpu_id",
+                                                       "owner_pid"};
+
+constexpr std::int64_t kLargestMegabytes = std::int64_t{1} << 40;
+
+/// The members of a JSON object, each one asked for by type; the first thing that is wrong is kept.
+class Members {
+ public:
+  Members(const ordered_json& object, std::span<const std::string_view> known) : object_(object) {
+    for (const auto& [name, value] : object.items()) {
+      if (std::ranges::find(known, name) == known.end()) {
+        const auto nearest = config::nearest(name, std::vector<std::string>(known.begin(), known.end()));
+        refuse(fmt::format("{} is nothing a lease has", in_quotes(name)),
+               nearest ? fmt::format("did you mean {}?", *nearest)
+                       : fmt::format("it may have {}", fmt::join(known, ", ")));
+      }
+    }
+  }
+
+  [[nodiscard]] const ordered_json* find(std::string_view name) const {
+    const auto found = object_.find(name);
+    return found == object_.end() || found->is_null() ? nullptr : &*found;
+  }
+
+  [[nodiscard]] std::string text(std::string_view name) {
+    const ordered_json* const value = find(name);
+    if (value != nullptr && !value->is_string()) {
+      refuse(fmt::format("{} is not a text", in_quotes(name)), "write it in quotes");
+    }
+    return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
+  }
+
+  [[nodiscard]] std::optional<std::int64_t> number(std::string_view name, std::int64_t least,
+                                                   std::int64_t most) {
+    const ordered_json* const value = find(name);
+    if (value == nullptr) {
+      return std::nullopt;
+    }
+    const bool fits = value->is_number_integer() &&
+                      !(value->is_number_unsigned() &&
+                        value->get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) &&
+                      value->get<std::int64_t>() >= least && value->get<std::int64_t>() <= most;
+    if (!fits) {
+      refuse(fmt::format("{} is {}", in_quotes(name), in_quotes(value->dump())),
+             fmt::format("write a whole number from {} to {}", least, most));
+      return std::nullopt;
+    }
+    return value->get<std::int64_t>();
+  }
+
+  [[nodiscard]] bool flag(std::string_view name) {
+    const ordered_json* const value = find(name);
+    if (value != nullptr && !value->is_boolean()) {
+      refuse(fmt::format("{} is neither true nor false", in_quotes(name)), "write true or false");
+    }
+    return value != nullptr && value->is_boolean() && value->get<bool>();
+  }
+
+  /// `name` as "12GB", or `name`_bytes as a number.
+  [[nodiscard]] std::optional<Bytes> amount(std::string_view name) {
+    const std::string in_bytes = fmt::format("{}_bytes", name);
+    const auto exact = number(in_bytes, 1, std::numeric_limits<std::int64_t>::max());
+    const ordered_json* const value = find(name);
+    if (value == nullptr) {
+      return exact ? std::optional(Bytes{static_cast<std::uint64_t>(*exact)}) : std::nullopt;
+    }
+    if (exact) {
+      refuse(fmt::format("both {} and {} are given", name, in_bytes), "give one of them");
+    } else if (!value->is_string()) {
+      refuse(fmt::format("{} is {}", in_quotes(name), in_quotes(value->dump())),
+             fmt::format("write it with a unit, such as \"12GB\", or as {}", in_bytes));
+    } else if (auto size = parse_size(value->get<std::string>())) {
+      return *size;
+    } else {
+      refuse(fmt::format("{}: {}", name, size.error().message), size.error().hint);
+    }
+    return std::nullopt;
+  }
+
+  template <class Value>
+  [[nodiscard]] Value word(std::string_view name, std::optional<Value> (*parse)(std::string_view),
+                           Value otherwise, std::string_view accepted) {
+    const std::string given = text(name);
+    if (given.empty()) {
+      return otherwise;
+    }
+    const auto value = parse(given);
+    if (!value) {
+      refuse(fmt::format("{} is {}", in_quotes(name), in_quotes(given)),
+             fmt::format("write one of {}", accepted));
+    }
+    return value.value_or(otherwise);
+  }
+
+  void refuse(std::string message, std::string hint) {
+    if (!error_) {
+      error_ = Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+    }
+  }
+  void refuse(Error error) {
+    if (!error_) {
+      error_ = std::move(error);
+    }
+  }
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+
+ private:
+  const ordered_json& object_;
+  std::optional<Error> error_;
+};
+
+/// Whoever names a GPU that is not there has sent a bad request: the path was found.
+std::optional<std::string> uuid_of(Members& members, const View& view, const ordered_json& name) {
+  const std::string text = name.is_string() ? name.get<std::string>() : name.dump();
+  const auto gpu = find_gpu(view, text);
+  if (!gpu) {
+    members.refuse(gpu.error());
+    return std::nullopt;
+  }
+  return (*gpu)->reading->identity->uuid;
+}
+
+void read_gpus(Members& members, const View& view, Demand& demand) {
+  const auto each = members.amount("gpu_memory");
+  const ordered_json* const gpus = members.find("gpus");
+  if (gpus != nullptr && !each) {
+    members.refuse("GPUs are asked for, but not how much of them", "add \"gpu_memory\": \"12GB\"");
+    return;
+  }
+  if (gpus == nullptr || !gpus->is_array()) {
+    const auto count = members.number("gpus", 1, 64);
+    demand.any_devices = each ? static_cast<std::size_t>(count.value_or(1)) : 0;
+    demand.bytes_each = each.value_or(Bytes{});
+    return;
+  }
+  for (const ordered_json& name : *gpus) {
+    if (const auto uuid = uuid_of(members, view, name)) {
+      demand.named.push_back({*uuid, *each});
+    }
+  }
+  if (gpus->empty()) {
+    members.refuse("the list of GPUs is empty", "name at least one, or give a number of GPUs");
+  }
+}
+
+std::optional<ComputeCapability> parse_capability(std::string_view text) {
+  ComputeCapability capability;
+  const auto point = text.find('.');
+  const auto whole = [](std::string_view digits, int& into) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), into);
+    return error == std::errc{} && end == digits.data() + digits.size() && into >= 0 && into < 100;
+  };
+  const bool good =
+      whole(text.substr(0, point), capability.major) &&
+      (point == std::string_view::npos || whole(text.substr(point + 1), capability.minor));
+  return good ? std::optional(capability) : std::nullopt;
+}
+
+std::optional<pid_t> owner_pid(Members& members) {
+  const auto pid = members.number("owner_pid", 1, std::numeric_limits<pid_t>::max());
+  return pid ? std::optional(static_cast<pid_t>(*pid)) : std::nullopt;
+}
+
+std::optional<std::chrono::seconds> seconds(Members& members, std::string_view name,
+                                            std::int64_t least) {
+  constexpr std::int64_t kYear = std::int64_t{365} * 24 * 3600;
+  const auto number = members.number(name, least, kYear);
+  return number ? std::optional(std::chrono::seconds{*number}) : std::nullopt;
+}
+
+}  // namespace
+
+Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
+  Members members(body, kLeaseKeys);
+  LeaseBody result;
+  ledger::Request& request = result.request;
+  Demand& demand = request.demand;
+  request.id = members.text("id");
+  if (request.id.empty() && members.find("id") != nullptr) {
+    members.refuse("the id is empty", "leave it out, and one is made up");
+  }
+  request.name = members.text("name");
+  demand.kind = members.word("kind", &ledger::parse_lease_kind, demand.kind,
+                             "booking, balloon, model, worker");
+  read_gpus(members, view, demand);
+  demand.host = members.amount("host_memory").value_or(Bytes{});
+  demand.placement = members.word("placement", &ledger::parse_placement, demand.placement,
+                                  "best_fit, spread, pack");
+  demand.least_capability = members.word<std::optional<ComputeCapability>>(
+      "min_compute",
+      [](std::string_view text) -> std::optional<std::optional<ComputeCapability>> {
+        const auto capability = parse_capability(text);
+        return capability ? std::optional(capability) : std::nullopt;
+      },
+      std::nullopt, R"(compute capabilities such as "8.0")");
+  constexpr std::int64_t kPriority = 1000;
+  demand.priority = static_cast<int>(members.number("priority", -kPriority, kPriority).value_or(0));
+  demand.yieldable = members.flag("yieldable");
+  demand.within = members.text("within");
+  request.ttl = seconds(members, "ttl_seconds", 1);
+  request.wait = seconds(members, "wait_seconds", 0);
+  result.owner_pid = owner_pid(members);
+  if (members.error()) {
+    return std::unexpected(*members.error());
+  }
+  return result;
+}
+
+Result<LeaseBody> booking_body(const ordered_json& body, const View& view) {
+  Members members(body, kBookingKeys);
+  LeaseBody result;
+  result.request.id = members.text("allocation_id");
+  if (result.request.id.empty()) {
+    members.refuse("allocation_id is missing", "name the allocation, such as \"llm_model\"");
+  }
+  const auto megabytes = members.number("required_mb", 1, kLargestMegabytes);
+  if (!megabytes) {
+    members.refuse("required_mb is missing", "say how many megabytes, such as 2048");
+  }
+  const ordered_json zero = 0;
+  const ordered_json* const gpu = members.find("gpu_id");
+  if (const auto uuid = uuid_of(members, view, gpu != nullptr ? *gpu : zero)) {
+    result.request.demand.named = {{*uuid, mib(static_cast<std::uint64_t>(megabytes.value_or(1)))}};
+  }
+  result.request.demand.obeys_limit = true;
+  result.owner_pid = owner_pid(members);
+  if (members.error()) {
+    return std::unexpected(*members.error());
+  }
+  return result;
+}
+
+Result<std::string> booking_id(const ordered_json& body) {
+  Members members(body, std::span(kBookingKeys).first(1));
+  std::string id = members.text("allocation_id");
+  if (id.empty()) {
+    members.refuse("allocation_id is missing", "name the allocation to give back");
+  }
+  if (members.error()) {
+    return std::unexpected(*members.error());
+  }
+  return id;
+}
+
+}  // namespace levee::api

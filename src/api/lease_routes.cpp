@@ -1,0 +1,314 @@
+// Handlers of /api/v1/leases and /api/v1/queue, and the documented bookings of /api/gpu/memory/….
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "api/find_gpu.hpp"
+#include "api/lease_json.hpp"
+#include "api/lease_request.hpp"
+#include "api/route.hpp"
+
+namespace levee::api {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int kCreated = 201;
+constexpr int kAccepted = 202;
+constexpr int kConflict = 409;
+constexpr int kGone = 410;
+constexpr std::uint64_t kLongestWatch = 300;
+
+Response with_status(int status, const ordered_json& json) {
+  Response response = json_response(json);
+  response.status = status;
+  return response;
+}
+
+/// A request that does not fit is refused with 409; anything else with its usual status.
+Response denied(const ledger::Denial& denial) {
+  const bool does_not_fit = !denial.shortfalls.empty();
+  return with_status(does_not_fit ? kConflict : http_status(denial.error.code),
+                     denial_json(denial));
+}
+
+/// `make` for what was answered, an error for what was not; never throws.
+template <class T, class Make>
+LedgerPort::Answer<T> answer_to(Responder respond, Make make) {
+  return [respond = std::move(respond), make = std::move(make)](const Result<T>& result) {
+    try {
+      respond(result ? make(*result) : error_response(result.error()));
+    } catch (const std::exception& exception) {
+      respond(defect_response(exception));
+    }
+  };
+}
+
+Result<const LedgerPort*> ledger_of(const Call& call) {
+  if (!call.ports.ledger.ask) {
+    return fail(ErrorCode::unavailable, "there is no ledger here", "start one with `levee serve`");
+  }
+  return &call.ports.ledger;
+}
+
+ledger::Requester requester_of(const Call& call) {
+  const auto uid = call.request.peer_uid ? call.request.peer_uid() : std::nullopt;
+  const Peer peer{.via = call.request.via, .uid = uid};
+  return {
+      .uid = uid.value_or(static_cast<uid_t>(-1)),
+      .is_administrator = authorize(call.ports.authority, peer, Action::administer).has_value()};
+}
+
+/// The process a lease is to die with: the one named, which must be the requester's own.
+Result<ProcessId> owner_of(const LedgerPort& port, std::optional<pid_t> pid,
+                           const ledger::Requester& requester) {
+  if (!pid) {
+    return ProcessId{.boot = port.boot(), .pid = 0, .start_ticks = 0};
+  }
+  const auto owner = port.find_process(*pid);
+  if (!owner) {
+    return fail(ErrorCode::invalid_argument, fmt::format("there is no process {}", *pid),
+                "owner_pid is a process of this machine, as the daemon sees it");
+  }
+  if (owner->uid != requester.uid && !requester.is_administrator) {
+    return fail(ErrorCode::permission_denied,
+                fmt::format("process {} belongs to user {}", *pid, owner->uid),
+                "a lease may die with a process of your own");
+  }
+  return owner->id;
+}
+
+std::string made_up_id() {
+  static std::atomic<std::uint64_t> count = 0;
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  return fmt::format("lease-{:x}-{}", now, ++count);
+}
+
+/// Completes the request with who asks and for whom.
+Result<ledger::Requester> complete(const Call& call, const LedgerPort& port, LeaseBody& body) {
+  const ledger::Requester requester = requester_of(call);
+  auto owner = owner_of(port, body.owner_pid, requester);
+  if (!owner) {
+    return std::unexpected(owner.error());
+  }
+  body.request.owner = *owner;
+  return requester;
+}
+
+Result<std::string> wanted_id(const Call& call) {
+  const std::string* const id = call.query.find("id");
+  if (id == nullptr || id->empty()) {
+    return fail(ErrorCode::invalid_argument, "no lease is named", "add ?id=… to the address");
+  }
+  return *id;
+}
+
+Response standing_response(const LeaseStanding& standing, const std::string& id,
+                           const LedgerPort& port, Now now) {
+  if (standing.report) {
+    const auto view = port.last();
+    return json_response(lease_json(*standing.report, view.get(), now));
+  }
+  if (standing.why_over.empty()) {
+    return error_response(Error{ErrorCode::not_found,
+                                fmt::format("there is no lease {}", in_quotes(id)),
+                                "GET /api/v1/leases lists all of them"});
+  }
+  return with_status(
+      kGone, {{"detail", fmt::format("lease {} is over: {}", in_quotes(id), standing.why_over)},
+              {"hint", "ask again to get back in line"},
+              {"code", "timed_out"},
+              {"reason", standing.why_over}});
+}
+
+}  // namespace
+
+Result<void> post_lease(const Call& call, Responder respond) {
+  const auto port = ledger_of(call);
+  if (!port) {
+    return std::unexpected(port.error());
+  }
+  const auto json = parse_object(call.request.body);
+  if (!json) {
+    return std::unexpected(json.error());
+  }
+  auto body = lease_body(*json, *call.view);
+  if (!body) {
+    return std::unexpected(body.error());
+  }
+  if (body->request.id.empty()) {
+    body->request.id = made_up_id();
+  }
+  const auto requester = complete(call, **port, *body);
+  if (!requester) {
+    return std::unexpected(requester.error());
+  }
+  const auto make = [ports = &call.ports](const ledger::Answer& answer) {
+    if (answer.outcome == ledger::Outcome::denied) {
+      return denied(answer.denial);
+    }
+    const auto view = ports->ledger.last();
+    return with_status(
+        answer.outcome == ledger::Outcome::granted ? kCreated : kAccepted,
+        lease_json(
+            {.lease = answer.lease, .place = answer.place, .user = {}, .used = {}, .peak = {}},
+            view.get(), ports->now()));
+  };
+  (*port)->ask(std::move(body->request), *requester,
+               answer_to<ledger::Answer>(std::move(respond), make));
+  return {};
+}
+
+Result<void> get_leases(const Call& call, Responder respond) {
+  const auto port = ledger_of(call);
+  if (!port) {
+    return std::unexpected(port.error());
+  }
+  const auto patience = call.query.number("wait_seconds", 0, kLongestWatch, 0);
+  if (!patience) {
+    return std::unexpected(patience.error());
+  }
+  if (call.query.find("id") == nullptr) {
+    if (call.query.find("wait_seconds") != nullptr) {
+      return fail(ErrorCode::invalid_argument, "wait_seconds is about one lease",
+                  "add ?id=… to the address");
+    }
+    (*port)->show(answer_to<std::shared_ptr<const LedgerView>>(
+        std::move(respond), [ports = &call.ports](const std::shared_ptr<const LedgerView>& view) {
+          return json_response(ledger_json(*view, ports->now()));
+        }));
+    return {};
+  }
+  const auto id = wanted_id(call);
+  if (!id) {
+    return std::unexpected(id.error());
+  }
+  (*port)->watch(*id, std::chrono::seconds{static_cast<std::int64_t>(*patience)},
+                 answer_to<LeaseStanding>(std::move(respond), [id = *id, ports = &call.ports](
+                                                                  const LeaseStanding& standing) {
+                   return standing_response(standing, id, ports->ledger, ports->now());
+                 }));
+  return {};
+}
+
+Result<void> delete_lease(const Call& call, Responder respond) {
+  const auto port = ledger_of(call);
+  if (!port) {
+    return std::unexpected(port.error());
+  }
+  const auto id = wanted_id(call);
+  if (!id) {
+    return std::unexpected(id.error());
+  }
+  const auto make = [ports = &call.ports](const LeaseReport& report) {
+    const auto view = ports->ledger.last();
+    return json_response({{"released", lease_json(report, view.get(), ports->now())}});
+  };
+  (*port)->release(*id, requester_of(call), answer_to<LeaseReport>(std::move(respond), make));
+  return {};
+}
+
+Result<void> get_queue(const Call& call, Responder respond) {
+  const auto port = ledger_of(call);
+  if (!port) {
+    return std::unexpected(port.error());
+  }
+  (*port)->show(answer_to<std::shared_ptr<const LedgerView>>(
+      std::move(respond), [ports = &call.ports](const std::shared_ptr<const LedgerView>& view) {
+        return json_response(queue_json(*view, ports->now()));
+      }));
+  return {};
+}
+
+Result<void> post_gpu_allocate(const Call& call, Responder respond) {
+  const auto port = ledger_of(call);
+  if (!port) {
+    return std::unexpected(port.error());
+  }
+  const auto json = parse_object(call.request.body);
+  if (!json) {
+    return std::unexpected(json.error());
+  }
+  auto body = booking_body(*json, *call.view);
+  if (!body) {
+    return std::unexpected(body.error());
+  }
+  const auto requester = complete(call, **port, *body);
+  if (!requester) {
+    return std::unexpected(requester.error());
+  }
+  const auto make = [](const ledger::Answer& answer) {
+    if (answer.outcome != ledger::Outcome::granted) {
+      return denied(answer.denial);
+    }
+    const ledger::DeviceShare& share = answer.lease.shares.front();
+    return json_response({{"success", true},
+                          {"data",
+                           {{"allocated", true},
+                            {"allocation_id", answer.lease.id},
+                            {"allocated_mb", share.bytes.count / kMiB},
+                            {"uuid", share.uuid}}}});
+  };
+  (*port)->ask(std::move(body->request), *requester,
+               answer_to<ledger::Answer>(std::move(respond), make));
+  return {};
+}
+
+Result<void> post_gpu_deallocate(const Call& call, Responder respond) {
+  const auto port = ledger_of(call);
+  if (!port) {
+    return std::unexpected(port.error());
+  }
+  const auto json = parse_object(call.request.body);
+  if (!json) {
+    return std::unexpected(json.error());
+  }
+  const auto id = booking_id(*json);
+  if (!id) {
+    return std::unexpected(id.error());
+  }
+  const auto make = [](const LeaseReport& report) {
+    return json_response(
+        {{"success", true}, {"data", {{"deallocated", true}, {"allocation_id", report.lease.id}}}});
+  };
+  (*port)->release(*id, requester_of(call), answer_to<LeaseReport>(std::move(respond), make));
+  return {};
+}
+
+Result<void> get_gpu_available(const Call& call, Responder respond) {
+  const auto port = ledger_of(call);
+  if (!port) {
+    return std::unexpected(port.error());
+  }
+  const auto gpu = find_gpu(call);
+  if (!gpu) {
+    return std::unexpected(gpu.error());
+  }
+  const auto make = [uuid = (*gpu)->reading->identity->uuid, view = call.view,
+                     free = (*gpu)->reading->memory](const std::shared_ptr<const LedgerView>& now) {
+    const auto line = std::ranges::find(now->devices, uuid, &DeviceLine::uuid);
+    if (line == now->devices.end() || !line->why_not.empty()) {
+      return error_response(Error{
+          ErrorCode::unavailable,
+          line == now->devices.end()
+              ? "the GPU has just come; ask again in a second"
+              : fmt::format("nothing can be promised on GPU {}: {}", line->index, line->why_not),
+          "nothing is granted by old figures; see `levee status`"});
+    }
+    return json_response(
+        {{"success", true},
+         {"data",
+          {{"gpu_id", line->index},
+           {"available_mb", line->limited.count / kMiB},
+           {"free_mb", free ? ordered_json(free->free.count / kMiB) : ordered_json()},
+           {"limit_mb", line->limit.count / kMiB},
+           {"reserve_mb", view->settings->config().gpu_manager.memory_reserve.count / kMiB}}}});
+  };
+  (*port)->show(answer_to<std::shared_ptr<const LedgerView>>(std::move(respond), make));
+  return {};
+}
+
+}  // namespace levee::api

@@ -1,0 +1,79 @@
+// LedgerPort: what the Api may ask of the ledger, and what the ledger shows of itself.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/process_id.hpp"
+#include "ledger/admission.hpp"
+#include "levee/result.hpp"
+
+namespace levee::api {
+
+/// A lease, and what its account really uses.
+struct LeaseReport {
+  ledger::Lease lease;
+  std::size_t place = 0;  ///< In line, the first is 1; 0 when it does not wait.
+  std::string user;       ///< Login name, or the number as text.
+  ledger::Use used;       ///< At the last sample; empty for a lease within another.
+  ledger::Use peak;       ///< The most at any sample since it was granted.
+};
+
+/// What may still be promised of a device.
+struct DeviceLine {
+  std::string uuid;
+  int index = 0;
+  std::string name;
+  Bytes capacity;
+  Bytes promised;
+  Bytes committed;
+  Bytes unaccounted;
+  Bytes available;
+  Bytes limit;
+  Bytes limited;        ///< As `available`, for bookings under `memory_limit`.
+  std::string why_not;  ///< Why nothing can be promised; empty: it can.
+};
+
+/// The ledger at one moment. Immutable once published.
+struct LedgerView {
+  std::vector<LeaseReport> leases;  ///< Granted by id, then who waits, in order.
+  std::vector<DeviceLine> devices;
+  Bytes host_capacity;
+  Bytes host_available;
+  bool durable = false;  ///< False: promises are kept in memory only.
+  std::string trouble;   ///< What is or was wrong with its file, for people; may be empty.
+};
+
+/// How a lease stands, for one who waits for it.
+struct LeaseStanding {
+  std::optional<LeaseReport> report;  ///< Absent: it is over.
+  std::string why_over;               ///< "gave_up", "owner_ended", …; empty when unknown.
+};
+
+/// All of them answer exactly once, from any thread, and never block.
+struct LedgerPort {
+  template <class T>
+  using Answer = std::function<void(Result<T>)>;
+
+  std::function<void(ledger::Request, ledger::Requester, Answer<ledger::Answer>)> ask;
+  std::function<void(std::string id, ledger::Requester, Answer<LeaseReport>)> release;
+  /// Answers when the request is granted or over, or with how it stands after `patience`.
+  std::function<void(std::string id, std::chrono::seconds patience, Answer<LeaseStanding>)> watch;
+  /// The ledger as it is after everything that was asked before.
+  std::function<void(Answer<std::shared_ptr<const LedgerView>>)> show;
+  /// The ledger as it was a moment ago; null before the first sample.
+  std::function<std::shared_ptr<const LedgerView>()> last;
+  /// Who a pid is; nothing when there is no such process.
+  struct Owner {
+    ProcessId id;
+    uid_t uid = 0;
+  };
+  std::function<std::optional<Owner>(pid_t pid)> find_process;
+  std::function<BootId()> boot;
+};
+
+}  // namespace levee::api

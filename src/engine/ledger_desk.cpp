@@ -1,0 +1,382 @@
+#include "engine/ledger_desk.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace levee::engine {
+namespace {
+
+using api::LeaseReport;
+using api::LeaseStanding;
+using api::LedgerPort;
+using api::LedgerView;
+using ledger::Book;
+using ledger::Happening;
+using ledger::Lease;
+using ledger::Use;
+
+constexpr std::size_t kMostTasks = 4096;
+constexpr std::size_t kMostWatchers = 4096;
+
+/// How far what everybody may see at any time lies behind the book.
+constexpr std::chrono::milliseconds kViewAge{20};
+constexpr std::chrono::hours kLongestRest{1};
+
+std::unexpected<Error> too_busy() {
+  return fail(ErrorCode::unavailable, "the ledger is too busy or stopping",
+              "try again in a moment");
+}
+
+void raise(Use& peak, const Use& now) {
+  for (const ledger::DeviceShare& share : now.devices) {
+    const auto known = std::ranges::find(peak.devices, share.uuid, &ledger::DeviceShare::uuid);
+    if (known == peak.devices.end()) {
+      peak.devices.push_back(share);
+    } else {
+      known->bytes = std::max(known->bytes, share.bytes);
+    }
+  }
+  peak.host = std::max(peak.host, now.host);
+}
+
+/// Nobody is promised memory on a machine that has not been looked at.
+std::optional<Error> unseen(bool has_sample) {
+  if (has_sample) {
+    return std::nullopt;
+  }
+  return Error{ErrorCode::unavailable, "the machine has not been measured yet",
+               "ask again in a second"};
+}
+
+}  // namespace
+
+LedgerDesk::LedgerDesk(Options options)
+    : options_(std::move(options)), thread_([this] { run(); }) {}
+
+LedgerDesk::~LedgerDesk() { stop(); }
+
+void LedgerDesk::stop() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+// --- what others ask
+
+void LedgerDesk::ask(ledger::Request request, ledger::Requester requester,
+                     LedgerPort::Answer<ledger::Answer> answer) {
+  struct State {
+    ledger::Request request;
+    Result<ledger::Answer> result = too_busy();
+  };
+  const auto state = std::make_shared<State>(State{.request = std::move(request)});
+  const bool posted =
+      post({[this, state, requester](Book& book) {
+              if (auto error = unseen(has_sample_)) {
+                state->result = std::unexpected(std::move(*error));
+              } else {
+                state->result = ledger::ask(book, {sample_.supply, sample_.rules, options_.clock()},
+                                            state->request, requester);
+              }
+            },
+            [state, answer](const Result<void>& committed) {
+              answer(committed ? std::move(state->result) : std::unexpected(committed.error()));
+            }});
+  if (!posted) {
+    answer(too_busy());
+  }
+}
+
+void LedgerDesk::release(std::string id, ledger::Requester requester,
+                         LedgerPort::Answer<LeaseReport> answer) {
+  const auto result = std::make_shared<Result<LeaseReport>>(too_busy());
+  const bool posted =
+      post({[this, result, id = std::move(id), requester](Book& book) {
+              auto released = ledger::release(book, id, requester);
+              if (!released) {
+                *result = std::unexpected(released.error());
+                return;
+              }
+              *result = report(*released);
+              turn_.freed_memory_in_use |= was_in_use(released->account());
+              turn_.happened.push_back({Happening::Kind::released, std::move(*released)});
+            },
+            [result, answer](const Result<void>& committed) {
+              answer(committed ? std::move(*result) : std::unexpected(committed.error()));
+            }});
+  if (!posted) {
+    answer(too_busy());
+  }
+}
+
+void LedgerDesk::watch(std::string id, std::chrono::seconds patience,
+                       LedgerPort::Answer<LeaseStanding> answer) {
+  const auto standing = std::make_shared<LeaseStanding>();
+  const MonoTime until = options_.clock().mono + patience;
+  const bool posted = post(
+      {[this, standing, id](Book& book) {
+         if (const Lease* const lease = book.find(id)) {
+           standing->report = report(*lease);
+           standing->report->place = ledger::place_in_line(book, id);
+         }
+       },
+       [this, standing, id, until, answer](const Result<void>& committed) {
+         const bool waits = standing->report && !standing->report->lease.is_granted();
+         if (!committed) {
+           answer(std::unexpected(committed.error()));
+         } else if (waits && until > options_.clock().mono && watchers_.size() < kMostWatchers) {
+           watchers_.emplace(id, Watcher{until, answer});
+         } else {
+           answer(std::move(*standing));
+         }
+       }});
+  if (!posted) {
+    answer(too_busy());
+  }
+}
+
+void LedgerDesk::show(LedgerPort::Answer<std::shared_ptr<const LedgerView>> answer) {
+  const auto shown = std::make_shared<std::shared_ptr<const LedgerView>>();
+  const bool posted = post({[this, shown](Book& book) { *shown = describe(book); },
+                            [shown, answer](const Result<void>& committed) {
+                              if (committed) {
+                                answer(std::move(*shown));
+                              } else {
+                                answer(std::unexpected(committed.error()));
+                              }
+                            }});
+  if (!posted) {
+    answer(too_busy());
+  }
+}
+
+void LedgerDesk::observe(LedgerSample sample) {
+  {
+    const std::scoped_lock lock(mutex_);
+    new_sample_ = std::move(sample);
+  }
+  wake_.notify_all();
+}
+
+void LedgerDesk::poke() {
+  {
+    const std::scoped_lock lock(mutex_);
+    poked_ = true;
+  }
+  wake_.notify_all();
+}
+
+std::vector<Happening> LedgerDesk::collect() {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(happenings_, {});
+}
+
+bool LedgerDesk::post(Task task) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (stopping_ || tasks_.size() >= kMostTasks) {
+      return false;
+    }
+    tasks_.push_back(std::move(task));
+  }
+  wake_.notify_all();
+  return true;
+}
+
+// --- the thread
+
+void LedgerDesk::run() {
+  while (true) {
+    std::vector<Task> tasks;
+    bool is_sample = false;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_until(lock, next_turn(),
+                       [this] { return stopping_ || poked_ || new_sample_ || !tasks_.empty(); });
+      if (stopping_ && tasks_.empty()) {
+        break;
+      }
+      tasks.swap(tasks_);
+      poked_ = false;
+      if (new_sample_) {
+        sample_ = std::move(*new_sample_);
+        new_sample_.reset();
+        has_sample_ = true;
+        is_sample = true;
+      }
+    }
+    take_turn(tasks, is_sample);
+  }
+  for (auto& [id, watcher] : std::exchange(watchers_, {})) {
+    watcher.answer(too_busy());
+  }
+}
+
+MonoTime LedgerDesk::next_turn() const {
+  auto next = options_.clock().mono + kLongestRest;
+  for (const auto& [id, watcher] : watchers_) {
+    next = std::min(next, watcher.until);
+  }
+  return view_is_old_ ? std::min(next, view_made_ + kViewAge) : next;
+}
+
+void LedgerDesk::take_turn(const std::vector<Task>& tasks, bool is_sample) {
+  auto committed = commit(tasks, is_sample);
+  if (!committed && committed.error().code == ErrorCode::corrupt) {
+    committed = options_.store->begin_anew(options_.clock().wall);
+    if (committed) {
+      committed = commit(tasks, is_sample);
+    }
+  }
+  failure_ = committed ? "" : committed.error().message;
+  for (const Task& task : tasks) {
+    task.tell(committed);
+  }
+  if (!committed) {
+    return;
+  }
+  for (const auto& answer : turn_.answers) {
+    answer();
+  }
+  if (turn_.view) {
+    view_.set(turn_.view);
+    view_made_ = options_.clock().mono;
+    view_is_old_ = false;
+  }
+  if (turn_.freed_memory_in_use && options_.look_again) {
+    options_.look_again();
+  }
+  const std::scoped_lock lock(mutex_);
+  for (Happening& each : turn_.happened) {
+    if (happenings_.size() < kMostHappenings) {
+      happenings_.push_back(std::move(each));
+    }
+  }
+}
+
+Result<void> LedgerDesk::commit(const std::vector<Task>& tasks, bool is_sample) {
+  turn_ = {};
+  return options_.store->transact([&](Book& book) { decide(book, tasks, is_sample); });
+}
+
+/// One transaction: everything that was asked, and the line is served.
+void LedgerDesk::decide(Book& book, const std::vector<Task>& tasks, bool is_sample) {
+  const Now now = options_.clock();
+  const auto happen = [this](std::vector<Happening> more) {
+    std::ranges::move(more, std::back_inserter(turn_.happened));
+  };
+  if (is_sample) {
+    happen(ledger::expire(book, now, options_.is_alive));
+    note_peaks(book);
+  }
+  for (const Task& task : tasks) {
+    task.decide(book);
+  }
+  if (has_sample_) {
+    happen(ledger::serve(book, {sample_.supply, sample_.rules, now}));
+  }
+  end_watches(book, now.mono);
+  view_is_old_ |= is_sample || !book.changes().empty();
+  if (is_sample || (view_is_old_ && now.mono - view_made_ >= kViewAge)) {
+    turn_.view = describe(book);
+  }
+}
+
+/// Peaks of what is over are forgotten.
+void LedgerDesk::note_peaks(const Book& book) {
+  std::erase_if(peaks_, [&](const auto& peak) { return book.find(peak.first) == nullptr; });
+  for (const auto& [account, use] : sample_.supply.uses) {
+    if (book.find(account) != nullptr) {
+      raise(peaks_[account], use);
+    }
+  }
+}
+
+/// Who waits for something that is granted, over or not to be had in time will be told.
+void LedgerDesk::end_watches(const Book& book, MonoTime now) {
+  for (auto each = watchers_.begin(); each != watchers_.end();) {
+    const Lease* const lease = book.find(each->first);
+    if (lease != nullptr && !lease->is_granted() && now < each->second.until) {
+      ++each;
+      continue;
+    }
+    LeaseStanding standing;
+    if (lease != nullptr) {
+      standing.report = report(*lease);
+      standing.report->place = ledger::place_in_line(book, lease->id);
+    } else if (const auto over = std::ranges::find_if(
+                   turn_.happened,
+                   [&](const Happening& happening) { return happening.lease.id == each->first; });
+               over != turn_.happened.end()) {
+      standing.why_over = to_string(over->kind);
+    }
+    turn_.answers.emplace_back(
+        [answer = std::move(each->second.answer), standing = std::move(standing)]() mutable {
+          answer(std::move(standing));
+        });
+    each = watchers_.erase(each);
+  }
+}
+
+// --- what it shows
+
+LeaseReport LedgerDesk::report(const Lease& lease) const {
+  LeaseReport report{.lease = lease, .place = 0, .used = {}, .peak = {}};
+  if (lease.demand.within.empty()) {
+    if (const auto use = sample_.supply.uses.find(lease.id); use != sample_.supply.uses.end()) {
+      report.used = use->second;
+    }
+    if (const auto peak = peaks_.find(lease.id); peak != peaks_.end()) {
+      report.peak = peak->second;
+    }
+  }
+  return report;
+}
+
+bool LedgerDesk::was_in_use(const std::string& account) const {
+  const auto use = sample_.supply.uses.find(account);
+  return use != sample_.supply.uses.end() &&
+         (use->second.host.count > 0 ||
+          std::ranges::any_of(use->second.devices, [](const ledger::DeviceShare& share) {
+            return share.bytes.count > 0;
+          }));
+}
+
+std::shared_ptr<const LedgerView> LedgerDesk::describe(const Book& book) const {
+  auto view = std::make_shared<LedgerView>();
+  view->durable = options_.store->is_durable();
+  view->trouble = failure_.empty() ? options_.store->trouble() : failure_;
+  for (const auto& [id, lease] : book.leases()) {
+    if (lease.is_granted()) {
+      view->leases.push_back(report(lease));
+    }
+  }
+  for (const Lease* waiting : book.queue()) {
+    view->leases.push_back(report(*waiting));
+    view->leases.back().place = ledger::place_in_line(book, waiting->id);
+  }
+  const ledger::Balance balance = ledger::balance(book, sample_.supply, sample_.rules);
+  for (const ledger::DeviceBalance& each : balance.devices) {
+    view->devices.push_back({.uuid = each.device->uuid,
+                             .index = each.device->index,
+                             .name = each.device->name,
+                             .capacity = each.capacity,
+                             .promised = each.promised,
+                             .committed = each.committed,
+                             .unaccounted = each.unaccounted,
+                             .available = each.available,
+                             .limit = each.limit,
+                             .limited = each.limited,
+                             .why_not = each.device->why_not});
+  }
+  view->host_capacity = balance.host_capacity;
+  view->host_available = balance.host_available;
+  return view;
+}
+
+}  // namespace levee::engine
