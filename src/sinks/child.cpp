@@ -14,8 +14,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <system_error>
 #include <utility>
+
+#include "core/exec.hpp"
 
 namespace levee::sinks {
 namespace {
@@ -59,17 +60,6 @@ class SpawnPlan {
   posix_spawnattr_t attributes_{};
 };
 
-/// The null-terminated array that exec wants. posix_spawn does not write to the strings.
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> array;
-  array.reserve(texts.size() + 1);
-  for (const std::string& text : texts) {
-    array.push_back(const_cast<char*>(text.c_str()));
-  }
-  array.push_back(nullptr);
-  return array;
-}
-
 /// The daemon shields itself from the kernel's OOM killer; its hook must not inherit that, or it
 /// would be spared while jobs are killed. Raising the score is always allowed.
 void unshield(pid_t pid) {
@@ -81,20 +71,11 @@ void unshield(pid_t pid) {
 }
 
 Error start_failure(const std::string& program, int error) {
-  const std::string why = std::error_code(error, std::system_category()).message();
-  std::string message = fmt::format("cannot run \"{}\": {}", program, why);
-  switch (error) {
-    case ENOENT:
-      return {ErrorCode::not_found, std::move(message),
-              "hook.command needs a program that is in PATH, or its full path"};
-    case EACCES:
-    case EPERM:
-    case ENOEXEC:
-      return {ErrorCode::permission_denied, std::move(message),
-              "make the file executable; a script needs a first line such as #!/bin/sh"};
-    default:
-      return {ErrorCode::resource_exhausted, std::move(message), {}};
+  Error failure = exec_error(program, error);
+  if (failure.code == ErrorCode::not_found) {
+    failure.hint = "hook.command needs a program that is in PATH, or its full path";
   }
+  return failure;
 }
 
 }  // namespace
@@ -112,7 +93,7 @@ Result<Child> Child::start(const std::vector<std::string>& argv,
   ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
   pid_t pid = -1;
   const int failure =
-      SpawnPlan(ends[0]).spawn(pid, pointers(argv).data(), pointers(environment).data());
+      SpawnPlan(ends[0]).spawn(pid, exec_pointers(argv).data(), exec_pointers(environment).data());
   ::close(ends[0]);
   if (failure != 0) {
     ::close(ends[1]);
