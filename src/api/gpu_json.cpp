@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/json_parts.hpp"
+#include "api/lease_json.hpp"
 #include "policy/xid.hpp"
 
 namespace levee::api {
@@ -130,9 +131,10 @@ void append_memory(ordered_json& json, const View& view, const GpuView& gpu) {
   json["memory_free_bytes"] = bytes_or_null(memory_part(reading, &GpuMemory::free));
   json["memory_reserved_bytes"] = bytes_or_null(memory_part(reading, &GpuMemory::reserved));
   json["memory_unattributed_bytes"] = bytes_or_null(policy::unattributed_memory(reading));
-  json["memory_available_bytes"] =
-      bytes_or_null(gpu.fresh ? policy::grantable_memory(reading, config.gpu_manager.memory_reserve)
-                              : std::nullopt);  // Nothing is granted by old figures.
+  const DeviceLine* const line = line_of(view, reading.identity->uuid);
+  json["memory_committed_bytes"] =
+      line != nullptr ? ordered_json(line->committed.count) : ordered_json();
+  json["memory_available_bytes"] = bytes_or_null(available_memory(view, gpu));
   json["memory_percent"] = rounded(percent_used, kPercentDecimals);
   json["memory_pressure"] =
       gpu.fresh && percent_used
@@ -249,7 +251,7 @@ ordered_json resource_gpu_json(const GpuView* gpu) {
           {"gpu_id", reading.identity->index}};
 }
 
-ordered_json manager_gpu_json(const GpuView* gpu) {
+ordered_json manager_gpu_json(const View& view, const GpuView* gpu) {
   const GpuReading* reading = gpu != nullptr ? gpu->reading : nullptr;
   const auto known = [&](auto GpuReading::* member) {
     return reading != nullptr ? rounded((*reading).*member, 1) : ordered_json();
@@ -270,7 +272,10 @@ ordered_json manager_gpu_json(const GpuView* gpu) {
             {"free_mb", memory(&GpuMemory::free)},
             {"percent", reading != nullptr ? rounded(memory_percent(*reading), kPercentDecimals)
                                            : ordered_json()},
-            {"allocation_stats", {{"allocations", ordered_json::object()}}}}},
+            {"allocation_stats",
+             {{"allocations", reading != nullptr ? allocations_json(view.daemon.ledger.get(),
+                                                                    reading->identity->uuid)
+                                                 : ordered_json::object()}}}}},
           {"throttling",
            {{"is_throttled", advice.is_throttled},
             {"should_throttle", advice.should_throttle},

@@ -22,7 +22,7 @@ namespace levee::api {
 [[nodiscard]] nlohmann::ordered_json resource_gpu_json(const GpuView* gpu);
 
 /// The `data` of GET /api/gpu/status (contract S1-47); for null: no such device.
-[[nodiscard]] nlohmann::ordered_json manager_gpu_json(const GpuView* gpu);
+[[nodiscard]] nlohmann::ordered_json manager_gpu_json(const View& view, const GpuView* gpu);
 
 /// Temperature over the last `span`.
 [[nodiscard]] policy::Trend temperature_trend(const GpuView& gpu, MonoTime now,

@@ -105,7 +105,7 @@ Result<Response> get_gpu_status(const Call& call) {
   if (!gpu) {
     return std::unexpected(gpu.error());
   }
-  ordered_json data = manager_gpu_json(*gpu);
+  ordered_json data = manager_gpu_json(*call.view, *gpu);
   if (*gpu == nullptr) {
     data["gpu_id"] = 0;
   }
@@ -116,7 +116,7 @@ Result<Response> get_gpu_status_all(const Call& call) {
   ordered_json all = ordered_json::array();
   for (const GpuView& gpu : call.view->gpus) {
     if (!gpu.reading->identity->is_instance()) {
-      all.push_back(manager_gpu_json(&gpu));
+      all.push_back(manager_gpu_json(*call.view, &gpu));
     }
   }
   return success(std::move(all));
@@ -197,7 +197,7 @@ Result<Response> get_gpu_dashboard(const Call& call) {
   const GpuReading& reading = *(*gpu)->reading;
   const policy::Trend trend =
       temperature_trend(**gpu, call.view->snapshot->at.mono, std::chrono::minutes(kUsualMinutes));
-  const ordered_json status = manager_gpu_json(*gpu);
+  const ordered_json status = manager_gpu_json(*call.view, *gpu);
   return success({{"available", true},
                   {"gpu_id", reading.identity->index},
                   {"name", reading.identity->name},

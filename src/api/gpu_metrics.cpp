@@ -7,6 +7,7 @@
 #include <map>
 #include <tuple>
 
+#include "api/lease_json.hpp"
 #include "api/metric_catalogue.hpp"
 #include "policy/gpu.hpp"
 
@@ -168,9 +169,12 @@ constexpr std::array kMetrics{
              return gpu.fresh ? policy::unattributed_memory(*gpu.reading) : std::nullopt;
            }>},
     Metric{"levee_gpu_memory_available_bytes", gauge, "bytes",
-           "GPU memory that may still be granted.", each<[](const View& view, const GpuView& gpu) {
-             const Bytes reserve = view.settings->config().gpu_manager.memory_reserve;
-             return gpu.fresh ? policy::grantable_memory(*gpu.reading, reserve) : std::nullopt;
+           "GPU memory that may still be granted.", each<available_memory>},
+    Metric{"levee_gpu_memory_committed_bytes", gauge, "bytes",
+           "GPU memory that is promised or in use, whichever is more for each account.",
+           each<[](const View& view, const GpuView& gpu) -> std::optional<Bytes> {
+             const DeviceLine* const line = line_of(view, gpu.reading->identity->uuid);
+             return line != nullptr ? std::optional(line->committed) : std::nullopt;
            }>},
     Metric{"levee_gpu_pressure_ratio", gauge, "ratio",
            "Share of the GPU's memory that is not free, 0 to 1.",

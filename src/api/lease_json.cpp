@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "api/json_parts.hpp"
+#include "ledger/balance.hpp"
+#include "policy/gpu.hpp"
 
 namespace levee::api {
 namespace {
@@ -157,6 +159,25 @@ ordered_json denial_json(const ledger::Denial& denial) {
           {"code", to_string(denial.error.code)},
           {"shortfalls", std::move(shortfalls)},
           {"holders", std::move(holders)}};
+}
+
+const DeviceLine* line_of(const View& view, std::string_view uuid) {
+  if (!view.daemon.ledger) {
+    return nullptr;
+  }
+  const auto& devices = view.daemon.ledger->devices;
+  const auto found = std::ranges::find(devices, uuid, &DeviceLine::uuid);
+  return found == devices.end() ? nullptr : &*found;
+}
+
+std::optional<Bytes> available_memory(const View& view, const GpuView& gpu) {
+  if (!gpu.fresh) {
+    return std::nullopt;
+  }
+  if (const DeviceLine* const line = line_of(view, gpu.reading->identity->uuid)) {
+    return line->available;
+  }
+  return policy::grantable_memory(*gpu.reading, view.settings->config().gpu_manager.memory_reserve);
 }
 
 ordered_json allocations_json(const LedgerView* view, std::string_view uuid) {

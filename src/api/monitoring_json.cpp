@@ -4,6 +4,7 @@
 #include "api/gpu_json.hpp"
 #include "api/json.hpp"
 #include "api/json_parts.hpp"
+#include "api/lease_json.hpp"
 #include "history/window.hpp"
 #include "policy/state.hpp"
 
@@ -289,7 +290,7 @@ ordered_json report_json(const View& view) {
             {"cpu_memory_percent", rounded(average.memory_percent, kPercentDecimals)},
             {"gpu_memory_percent", rounded(average.gpu_memory_percent, kPercentDecimals)},
             {"gpu_utilization", rounded(average.gpu_utilization, kPercentDecimals)}}},
-          {"allocated_resources", ordered_json::object()},
+          {"allocated_resources", allocated_resources_json(view.daemon.ledger.get())},
           {"cached_models", ordered_json::object()},
           {"alerts",
            {{"total", std::ranges::distance(counted)},

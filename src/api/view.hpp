@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "actions/protect.hpp"
+#include "api/ledger_port.hpp"
 #include "config/settings.hpp"
 #include "control/throttle.hpp"
 #include "core/alert.hpp"
@@ -70,6 +71,7 @@ struct DaemonView {
   actions::ProtectionReport protection;
   store::StoreHealth store;
   std::vector<SinkView> sinks;
+  std::shared_ptr<const LedgerView> ledger;  ///< Null: there is none, or not yet.
 };
 
 /// A past event as the stream sends it.

@@ -78,6 +78,14 @@ struct Metrics {
   std::int64_t processes = 0;  ///< GPU processes that get a series each; the largest first.
 };
 
+/// What the ledger keeps back, and what a user without privileges may have.
+struct Ledger {
+  std::optional<Bytes> host_reserve;  ///< Host memory never promised; absent: the brake line.
+  std::int64_t user_leases = 256;
+  std::optional<Bytes> user_gpu_memory;   ///< On all GPUs together; absent: no bound.
+  std::optional<Bytes> user_host_memory;  ///< Absent: no bound.
+};
+
 struct Config {
   std::chrono::milliseconds monitoring_interval{1000};
   std::chrono::seconds history_seconds{900};
@@ -90,6 +98,7 @@ struct Config {
   Gpu gpu;
   GpuManager gpu_manager;
   Metrics metrics;
+  Ledger ledger;
   Server server;
   Store store;
   Log log;

@@ -92,6 +92,11 @@ using Mend = std::optional<std::string>;
 [[nodiscard]] Key megabytes_or_auto(std::string_view name, Field<std::optional<Bytes>> field,
                                     Bytes least, Bytes most, std::string_view description);
 
+/// A size, or `word` ("auto", "none") for no value. 0 is accepted where `least` is.
+[[nodiscard]] Key size_or(std::string_view name, std::string_view word,
+                          Field<std::optional<Bytes>> field, Bytes least, Bytes most,
+                          std::string_view description);
+
 /// Bytes per second, or "auto" for no value.
 [[nodiscard]] Key rate(std::string_view name, Field<std::optional<Bytes>> field, Bytes least,
                        Bytes most, std::string_view description);

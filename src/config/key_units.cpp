@@ -202,11 +202,16 @@ Key megabytes_or_auto(std::string_view name, Field<std::optional<Bytes>> field, 
       });
 }
 
-Key rate(std::string_view name, Field<std::optional<Bytes>> field, Bytes least, Bytes most,
-         std::string_view description) {
+namespace {
+
+Key optional_size(Kind kind, std::string_view word, Field<std::optional<Bytes>> field, Bytes least,
+                  Bytes most, std::string_view description) {
   const auto parse = [=](const Value& value) -> std::expected<std::optional<Bytes>, std::string> {
-    if (value == Value{std::string("auto")}) {
+    if (value == Value{std::string(word)}) {
       return std::nullopt;
+    }
+    if (least == Bytes{} && value == Value{std::int64_t{0}}) {
+      return Bytes{};
     }
     const auto size = size_in(value, least, most);
     if (!size) {
@@ -214,11 +219,27 @@ Key rate(std::string_view name, Field<std::optional<Bytes>> field, Bytes least, 
     }
     return *size;
   };
-  return row<std::optional<Bytes>>(
-      Kind{name, "size per second", "\"auto\", or " + size_range(least, most)}, Form::number,
-      description, std::move(field), parse, [](const std::optional<Bytes>& bytes) {
-        return bytes ? size_text(*bytes) : std::string("auto");
-      });
+  const auto show = [=](const std::optional<Bytes>& bytes) -> Value {
+    if (!bytes) {
+      return std::string(word);
+    }
+    return bytes->count == 0 ? Value{std::int64_t{0}} : Value{size_text(*bytes)};
+  };
+  kind.range = fmt::format("\"{}\", or {}", word, size_range(least, most));
+  return row<std::optional<Bytes>>(kind, Form::number, description, std::move(field), parse, show);
+}
+
+}  // namespace
+
+Key size_or(std::string_view name, std::string_view word, Field<std::optional<Bytes>> field,
+            Bytes least, Bytes most, std::string_view description) {
+  return optional_size(Kind{name, "size", {}}, word, std::move(field), least, most, description);
+}
+
+Key rate(std::string_view name, Field<std::optional<Bytes>> field, Bytes least, Bytes most,
+         std::string_view description) {
+  return optional_size(Kind{name, "size per second", {}}, "auto", std::move(field), least, most,
+                       description);
 }
 
 std::string size_text(Bytes size) {

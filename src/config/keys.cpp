@@ -188,6 +188,21 @@ std::vector<Key> gpu_keys() {
   };
 }
 
+std::vector<Key> ledger_keys() {
+  const auto ledger = [](auto member) { return field(&Config::ledger, member); };
+  return {
+      size_or("ledger.host_reserve", "auto", ledger(&Ledger::host_reserve), Bytes{},
+              Bytes{64 * kTiB},
+              "Host memory that is never promised; auto is the line of the emergency brake."),
+      whole_number("ledger.user_leases", ledger(&Ledger::user_leases), 1, 65'536,
+                   "Leases and waiting requests that a user may have at once."),
+      size_or("ledger.user_gpu_memory", "none", ledger(&Ledger::user_gpu_memory), mib(1),
+              Bytes{64 * kTiB}, "GPU memory that a user may have promised, on all GPUs together."),
+      size_or("ledger.user_host_memory", "none", ledger(&Ledger::user_host_memory), mib(1),
+              Bytes{64 * kTiB}, "Host memory that a user may have promised."),
+  };
+}
+
 std::vector<Key> guard_keys() {
   return {
       milliseconds("guard.floor_ms", field(&Config::guard, &Guard::floor), 1, 100,
@@ -265,7 +280,8 @@ std::vector<Key> telling_keys() {
 std::vector<Key> all_keys() {
   std::vector<Key> all;
   // Keys without a section come first: in the example file they stand above the first [section].
-  for (auto part : {judging_keys(), gpu_keys(), guard_keys(), serving_keys(), telling_keys()}) {
+  for (auto part :
+       {judging_keys(), gpu_keys(), ledger_keys(), guard_keys(), serving_keys(), telling_keys()}) {
     std::ranges::move(part, std::back_inserter(all));
   }
   for (const CompatName& compat : compat_names()) {

@@ -76,6 +76,8 @@ enum class EventKind {
   source_back,
   store_lost,
   store_back,
+  lease_granted,   ///< Memory was promised (`details` say which lease).
+  lease_released,  ///< A lease, or a request in line, is over; `details` say why.
 };
 
 [[nodiscard]] std::string_view to_string(EventKind kind) noexcept;

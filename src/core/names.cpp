@@ -143,6 +143,10 @@ std::string_view to_string(EventKind kind) noexcept {
       return "store_lost";
     case EventKind::store_back:
       return "store_back";
+    case EventKind::lease_granted:
+      return "lease_granted";
+    case EventKind::lease_released:
+      return "lease_released";
   }
   return "alert";
 }

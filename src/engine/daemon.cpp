@@ -50,8 +50,7 @@ Result<std::unique_ptr<Daemon>> Daemon::make(Options options) {
     return std::unexpected(lock.error());
   }
 
-  std::unique_ptr<Daemon> daemon(
-      new Daemon(std::move(options), std::move(held), std::move(why_not)));
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(options), std::move(held), why_not));
   daemon->api_ = std::make_unique<api::Api>(daemon->ports());
   const config::Server& wanted = daemon->options_.settings.config().server;
   auto server = server::Server::make(
@@ -69,7 +68,8 @@ Result<std::unique_ptr<Daemon>> Daemon::make(Options options) {
   return daemon;
 }
 
-Daemon::Daemon(Options options, std::optional<StateDirLock> lock, std::string why_no_state_dir)
+Daemon::Daemon(Options options, std::optional<StateDirLock> lock,
+               const std::string& why_no_state_dir)
     : options_(std::move(options)),
       started_(read_clock().wall),
       state_lock_(std::move(lock)),
@@ -84,10 +84,14 @@ Daemon::Daemon(Options options, std::optional<StateDirLock> lock, std::string wh
                                                                     : std::vector<std::string>{}}),
       engine_(std::make_shared<const config::Settings>(options_.settings), hostname()),
       outlets_({.state_dir = state_lock_ ? std::optional{options_.state_dir} : std::nullopt,
-                .why_no_state_dir = std::move(why_no_state_dir),
+                .why_no_state_dir = why_no_state_dir,
                 .log_to_stderr = options_.log_to_stderr,
                 .color = options_.color},
-               options_.settings.config()) {
+               options_.settings.config()),
+      ledger_({.root = options_.root,
+               .file = state_lock_ ? std::optional{options_.state_dir / "ledger.db"} : std::nullopt,
+               .why_no_file = why_no_state_dir,
+               .look_again = [this] { look_again(); }}) {
   self_.pid = ::getpid();
   self_.started = started_;
 }
@@ -120,6 +124,7 @@ void Daemon::stop() {
   if (server_thread_.joinable()) {
     server_thread_.join();
   }
+  ledger_.stop();
   speed_file_.reset();
   gpu_source_.stop();
   outlets_.stop(kStopGrace);
@@ -174,6 +179,7 @@ void Daemon::run(const std::stop_token& stop) {
 
 void Daemon::tick(sources::Thoroughness thoroughness) {
   const Now now = read_clock();
+  is_asked_to_look_ = false;
   tell_store_changes(outlets_.store_health());
   Readings readings = read_sources(thoroughness, now);
   const api::GuardView guard = guard_ ? guard_->collect() : api::GuardView{};
@@ -182,7 +188,11 @@ void Daemon::tick(sources::Thoroughness thoroughness) {
   for (const Told& told : tick.events) {
     tell(told);
   }
+  for (Event& event : ledger_.events(now.wall)) {
+    tell(engine_.record(std::move(event)));
+  }
   view_.set(tick.view);
+  ledger_.observe(*tick.view);
   broadcast();
   give_answers();
   if (tick.sample) {
@@ -233,6 +243,12 @@ Readings Daemon::read_sources(sources::Thoroughness thoroughness, Now now) {
   return readings;
 }
 
+void Daemon::look_again() {
+  if (!is_asked_to_look_.exchange(true)) {
+    static_cast<void>(inbox_.post([] {}));  // Refused when it is busy: then it ticks anyway.
+  }
+}
+
 void Daemon::start_guard(std::vector<SourceTrouble>& troubles) {
   auto counters = sources::FastCounters::open(options_.root);
   if (!counters) {
@@ -257,6 +273,7 @@ api::DaemonView Daemon::describe(Now now) {
   self_.commands_dropped = inbox_.refused();
   self_.store = outlets_.store_health();
   self_.sinks = outlets_.sinks();
+  self_.ledger = ledger_.view();
   return self_;
 }
 
@@ -372,6 +389,7 @@ api::Ports Daemon::ports() {
               [this](store::EventQuery query, auto answer) {
                 outlets_.events(std::move(query), std::move(answer));
               },
+          .ledger = ledger_.port(),
           .now = read_clock,
           .authority = {.daemon_uid = ::geteuid()}};
 }

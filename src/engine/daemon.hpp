@@ -3,6 +3,7 @@
 // block, the store and the sinks, has threads of its own behind queues. Nothing here decides.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <stop_token>
@@ -16,6 +17,7 @@
 #include "engine/engine.hpp"
 #include "engine/guard_thread.hpp"
 #include "engine/inbox.hpp"
+#include "engine/ledger_office.hpp"
 #include "engine/outlets.hpp"
 #include "engine/published.hpp"
 #include "engine/state_dir.hpp"
@@ -66,7 +68,7 @@ class Daemon {
   [[nodiscard]] const std::filesystem::path& socket() const { return options_.socket; }
 
  private:
-  Daemon(Options options, std::optional<StateDirLock> lock, std::string why_no_state_dir);
+  Daemon(Options options, std::optional<StateDirLock> lock, const std::string& why_no_state_dir);
 
   void run(const std::stop_token& stop);
   void tick(sources::Thoroughness thoroughness);
@@ -75,6 +77,8 @@ class Daemon {
   /// stream that opens just then finds the event in one of the two, never in neither.
   void broadcast();
   void tell_store_changes(const store::StoreHealth& health);
+  /// Ticks at once: the ledger waits for newer figures. Thread-safe.
+  void look_again();
   void announce(EventKind kind, std::string message);
   void adopt(std::shared_ptr<const config::Settings> settings);
 
@@ -106,6 +110,8 @@ class Daemon {
   std::optional<actions::SpeedFile> speed_file_;
   Engine engine_;
   Outlets outlets_;
+  LedgerOffice ledger_;
+  std::atomic<bool> is_asked_to_look_ = false;
   api::DaemonView self_;
   std::shared_ptr<const VictimTable> victims_;
   bool store_was_durable_ = true;

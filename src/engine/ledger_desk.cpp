@@ -1,6 +1,9 @@
 #include "engine/ledger_desk.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
+#include <csignal>
 #include <utility>
 
 namespace levee::engine {
@@ -82,6 +85,9 @@ void LedgerDesk::ask(ledger::Request request, ledger::Requester requester,
               } else {
                 state->result = ledger::ask(book, {sample_.supply, sample_.rules, options_.clock()},
                                             state->request, requester);
+                if (state->result->outcome == ledger::Outcome::granted) {
+                  turn_.happened.push_back({Happening::Kind::granted, state->result->lease});
+                }
               }
             },
             [state, answer](const Result<void>& committed) {
@@ -171,9 +177,9 @@ void LedgerDesk::poke() {
   wake_.notify_all();
 }
 
-std::vector<Happening> LedgerDesk::collect() {
+LedgerDesk::Past LedgerDesk::collect() {
   const std::scoped_lock lock(mutex_);
-  return std::exchange(happenings_, {});
+  return std::exchange(past_, {});
 }
 
 bool LedgerDesk::post(Task task) {
@@ -191,6 +197,10 @@ bool LedgerDesk::post(Task task) {
 // --- the thread
 
 void LedgerDesk::run() {
+  // Signals are for the main thread.
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   while (true) {
     std::vector<Task> tasks;
     bool is_sample = false;
@@ -253,8 +263,10 @@ void LedgerDesk::take_turn(const std::vector<Task>& tasks, bool is_sample) {
   }
   const std::scoped_lock lock(mutex_);
   for (Happening& each : turn_.happened) {
-    if (happenings_.size() < kMostHappenings) {
-      happenings_.push_back(std::move(each));
+    if (past_.happened.size() < kMostHappenings) {
+      past_.happened.push_back(std::move(each));
+    } else {
+      ++past_.unheard;
     }
   }
 }
@@ -326,7 +338,8 @@ void LedgerDesk::end_watches(const Book& book, MonoTime now) {
 // --- what it shows
 
 LeaseReport LedgerDesk::report(const Lease& lease) const {
-  LeaseReport report{.lease = lease, .place = 0, .used = {}, .peak = {}};
+  LeaseReport report{
+      .lease = lease, .place = 0, .user = options_.user_name(lease.uid), .used = {}, .peak = {}};
   if (lease.demand.within.empty()) {
     if (const auto use = sample_.supply.uses.find(lease.id); use != sample_.supply.uses.end()) {
       report.used = use->second;

@@ -35,6 +35,7 @@ class LedgerDesk {
   struct Options {
     std::unique_ptr<ledger::Store> store;  ///< Never null.
     std::function<bool(const ProcessId&)> is_alive;
+    std::function<std::string(uid_t)> user_name;
     /// Something was given back that the last sample still counts as used: a new one would help
     /// those who wait. Called on the desk's thread.
     std::function<void()> look_again;
@@ -59,9 +60,14 @@ class LedgerDesk {
 
   [[nodiscard]] std::shared_ptr<const api::LedgerView> view() const { return view_.get(); }
 
-  /// What has happened since the last call, oldest first; at most kMostHappenings, the first ones.
-  [[nodiscard]] std::vector<ledger::Happening> collect();
+  /// What has happened since the last call, oldest first: the first kMostHappenings, and how many
+  /// more there were.
+  struct Past {
+    std::vector<ledger::Happening> happened;
+    std::size_t unheard = 0;
+  };
   static constexpr std::size_t kMostHappenings = 256;
+  [[nodiscard]] Past collect();
 
   /// Decides what has been asked, answers everybody who watches, and ends. Idempotent.
   void stop();
@@ -105,7 +111,7 @@ class LedgerDesk {
   std::condition_variable wake_;  // the members below are guarded by mutex_
   std::vector<Task> tasks_;
   std::optional<LedgerSample> new_sample_;
-  std::vector<ledger::Happening> happenings_;
+  Past past_;
   bool poked_ = false;
   bool stopping_ = false;
 

@@ -17,6 +17,8 @@ namespace {
 
 constexpr const char* kExamples =
     "levee                     how is this machine?\n"
+    "levee run --gpu-mem 12GB -- python train.py\n"
+    "                          start when 12 GB of GPU memory are promised to it\n"
     "levee check && train.py   start only while memory is safe\n"
     "levee serve               watch, alert and keep history\n"
     "levee help history        what a subcommand can do";
@@ -27,6 +29,9 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_status(root, chosen);
   declare_check(root, chosen);
   declare_ps(root, chosen);
+  declare_run(root, chosen);
+  declare_lease(root, chosen);
+  declare_queue(root, chosen);
   declare_alerts(root, chosen);
   declare_history(root, chosen);
   declare_doctor(root, chosen);

@@ -33,7 +33,7 @@ TEST(Names, AreThoseOfTheContract) {
 
 TEST(Names, AreDistinctWithinAnEnumeration) {
   EXPECT_EQ(names<ErrorCode>(static_cast<std::size_t>(ErrorCode::internal) + 1).size(), 9U);
-  EXPECT_EQ(names<EventKind>(static_cast<std::size_t>(EventKind::store_back) + 1).size(), 15U);
+  EXPECT_EQ(names<EventKind>(static_cast<std::size_t>(EventKind::lease_released) + 1).size(), 17U);
 }
 
 TEST(Names, SeveritiesAndLevelsCompareByGravity) {

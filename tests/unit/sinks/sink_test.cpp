@@ -158,8 +158,9 @@ TEST(IsForPeople, TellsAlertsOfTheSeverityAskedFor) {
 
 TEST(IsForPeople, KeepsTheDaemonsOwnAffairsFromPeople) {
   using enum EventKind;
-  for (const EventKind kind : {state_change, daemon_started, daemon_stopping, config_changed,
-                               config_rejected, source_lost, source_back, store_lost, store_back}) {
+  for (const EventKind kind :
+       {state_change, daemon_started, daemon_stopping, config_changed, config_rejected, source_lost,
+        source_back, store_lost, store_back, lease_granted, lease_released}) {
     Event event = plain(kind, "");
     event.severity = Severity::emergency;
     EXPECT_FALSE(is_for_people(event, Severity::warning)) << to_string(kind);

@@ -1,0 +1,49 @@
+// levee queue: who waits for memory.
+#include <CLI/CLI.hpp>
+
+#include "cli/ledger.hpp"
+#include "cli/output.hpp"
+#include "render/leases.hpp"
+
+namespace levee::cli {
+namespace {
+
+struct Options {
+  Connection connection;
+  StyleWish style;
+  std::optional<std::string> config;
+  bool json = false;
+};
+
+int run(const Options& options, const Surroundings& surroundings) {
+  auto ledger = Ledger::open(options.connection, options.config, surroundings);
+  if (!ledger) {
+    return complain(ledger.error());
+  }
+  const auto queue = ledger->call("GET", "/api/v1/queue");
+  if (!queue) {
+    return complain(queue.error());
+  }
+  return print(options.json ? pretty(*queue)
+                            : render_queue(*queue, style_for(options.style, surroundings)));
+}
+
+}  // namespace
+
+void declare_queue(CLI::App& root, Run& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = root.add_subcommand("queue", "Show who waits for memory, in order");
+  command->add_flag("--json", options->json, "As JSON");
+  add_connection(*command, options->connection);
+  add_config_file(*command, options->config);
+  add_style(*command, options->style);
+  add_footer(*command,
+             "levee queue\n"
+             "levee queue --json | jq -r '.queue[].id'",
+             "0 shown, 1 failed, 2 wrong use. `levee lease release ID` leaves the line.");
+  command->callback([options, &chosen] {
+    chosen = [options](const Surroundings& surroundings) { return run(*options, surroundings); };
+  });
+}
+
+}  // namespace levee::cli

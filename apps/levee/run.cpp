@@ -1,0 +1,156 @@
+// levee run: a command that starts when memory is promised to it.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+#include "actions/job_process.hpp"
+#include "cli/ask.hpp"
+#include "cli/ledger.hpp"
+#include "cli/output.hpp"
+#include "render/leases.hpp"
+#include "sources/kinship.hpp"
+
+namespace levee::cli {
+namespace {
+
+using actions::JobProcess;
+
+/// Levee could not do its part, and the command was not run; as env, nohup and timeout have it.
+constexpr int kNotRun = 125;
+
+struct Options {
+  Connection connection;
+  std::optional<std::string> config;
+  LeaseWish wish;
+  std::vector<std::string> command;
+  bool quiet = false;
+};
+
+void say(const Options& options, std::string_view text) {
+  if (!options.quiet) {
+    static_cast<void>(write_all(STDERR_FILENO, fmt::format("levee: {}\n", text)));
+  }
+}
+
+int not_run(const Error& error) {
+  return complain(error, error.code == ErrorCode::invalid_argument ? kMisuse : kNotRun);
+}
+
+/// Asks, and waits in line if that was wanted.
+Result<Json> obtain(Ledger& ledger, const Options& options, Json body, pid_t owner) {
+  body["owner_pid"] = owner;
+  if (!options.wish.name) {
+    body["name"] = std::filesystem::path(options.command.front()).filename().string();
+  }
+  auto lease = ledger.call("POST", "/api/v1/leases", body);
+  if (!lease || text_at(*lease, "state") == "granted") {
+    return lease;
+  }
+  const auto tell = [&options, last = std::optional<double>()](const Json& waiting) mutable {
+    const auto place = number_at(waiting, "place");
+    if (place && place != last) {
+      last = place;
+      say(options, fmt::format("waiting for {}: place {:.0f} in line (`levee queue`)",
+                               amounts_of(waiting), *place));
+    }
+  };
+  auto telling = tell;
+  telling(*lease);
+  return wait_for_grant(ledger, text_at(*lease, "id").value_or(""), telling);
+}
+
+/// What the command finds in its environment.
+actions::EnvironmentChanges environment_for(const Json& lease) {
+  actions::EnvironmentChanges changes;
+  changes[std::string(sources::kLeaseVariable)] = text_at(lease, "id").value_or("");
+  std::string uuids;
+  for (const Json& share : list_at(lease, "gpus")) {
+    const std::string uuid = text_at(share, "uuid").value_or("");
+    // Only the CUDA driver takes these names; those of other vendors are Levee's own.
+    if (uuid.starts_with("GPU-") || uuid.starts_with("MIG-")) {
+      uuids += (uuids.empty() ? "" : ",") + uuid;
+    }
+  }
+  if (!uuids.empty()) {
+    changes["CUDA_VISIBLE_DEVICES"] = uuids;
+  }
+  return changes;
+}
+
+/// Gives the lease back; a ledger that is away will notice by itself that the command has ended.
+Json give_back(Ledger& ledger, const std::string& id) {
+  const auto answer = ledger.call("DELETE", "/api/v1/leases?id=" + percent_encoded(id));
+  return answer ? member_at(*answer, "released") : Json();
+}
+
+int run(const Options& options, const Surroundings& surroundings) {
+  auto body = to_body(options.wish);
+  if (!body) {
+    return not_run(body.error());
+  }
+  // First of all: the waiting process must hold nothing of ours, and it owns the lease.
+  auto job = JobProcess::start(options.command);
+  if (!job) {
+    return not_run(job.error());
+  }
+  std::optional<actions::JobEnd> end;
+  {
+    auto ledger = Ledger::open(options.connection, options.config, surroundings);
+    if (!ledger) {
+      return not_run(ledger.error());
+    }
+    if (!ledger->is_daemon()) {
+      say(options, ledger->note());
+    }
+    const auto lease = obtain(*ledger, options, std::move(*body), job->pid());
+    if (!lease) {
+      return not_run(lease.error());
+    }
+    const std::string id = text_at(*lease, "id").value_or("");
+    say(options, fmt::format("promised {} (lease {})", amounts_of(*lease), id));
+    if (const auto begun = job->go(environment_for(*lease)); !begun) {
+      give_back(*ledger, id);
+      return complain(begun.error(), actions::exit_code_of(begun.error()));
+    }
+    const auto ended = job->wait();
+    if (!ended) {
+      return complain(ended.error(), kNotRun);
+    }
+    end = *ended;
+    if (const std::string peak = peak_of(give_back(*ledger, id)); !peak.empty()) {
+      say(options, peak);
+    }
+  }
+  job = std::unexpected(Error{});  // Its hold on our signals ends.
+  actions::die_as_the_job_did(*end);
+  return end->code;
+}
+
+}  // namespace
+
+void declare_run(CLI::App& root, Run& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command =
+      root.add_subcommand("run", "Run a command when memory is promised to it");
+  add_lease_wish(*command, options->wish);
+  command->add_option("command", options->command, "The command and its arguments, after --")
+      ->required()
+      ->type_name("COMMAND ...");
+  command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
+  add_connection(*command, options->connection);
+  add_config_file(*command, options->config);
+  add_footer(*command,
+             "levee run --gpu-mem 12GB -- python train.py --epochs 3\n"
+             "levee run --gpu-mem 30GB --gpus 2 --wait 2h -- torchrun train.py\n"
+             "levee run --host-mem 8GB --name index -- ./build-index",
+             "that of the command, or 128 + the signal that ended it. When it was not run: 125\n"
+             "it does not fit, the wait is over or there is trouble, 126 it cannot be run, 127\n"
+             "there is no such command, 2 wrong use.");
+  command->callback([options, &chosen] {
+    chosen = [options](const Surroundings& surroundings) { return run(*options, surroundings); };
+  });
+}
+
+}  // namespace levee::cli

@@ -1,0 +1,121 @@
+#include "engine/ledger_office.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "engine/clock.hpp"
+#include "engine/ledger_sample.hpp"
+#include "sources/processes.hpp"
+#include "store/ledger_file.hpp"
+
+namespace levee::engine {
+namespace {
+
+using ledger::Happening;
+
+std::unique_ptr<ledger::Store> open_store(const LedgerOffice::Options& options) {
+  std::string why = options.why_no_file;
+  if (options.file) {
+    auto file = store::LedgerFile::open(*options.file, read_clock().wall);
+    if (file) {
+      return std::move(*file);
+    }
+    why = fmt::format("{}; {}", file.error().message, file.error().hint);
+  }
+  return std::make_unique<ledger::MemoryStore>(
+      fmt::format("promises are kept in memory only, and end with this process: {}", why));
+}
+
+std::string amounts(const ledger::Lease& lease) {
+  std::string text;
+  for (const ledger::DeviceShare& share : lease.shares) {
+    text +=
+        fmt::format("{}{} of {}", text.empty() ? "" : ", ", format_bytes(share.bytes), share.uuid);
+  }
+  if (lease.demand.host.count > 0) {
+    text += fmt::format("{}{} of host memory", text.empty() ? "" : ", ",
+                        format_bytes(lease.demand.host));
+  }
+  return text;
+}
+
+std::string message_of(const Happening& happening, const std::string& user) {
+  const ledger::Lease& lease = happening.lease;
+  switch (happening.kind) {
+    case Happening::Kind::granted:
+      return fmt::format("{} was promised {} (lease {})", user, amounts(lease), lease.id);
+    case Happening::Kind::released:
+      return fmt::format("{} gave lease {} back", user, lease.id);
+    case Happening::Kind::owner_ended:
+      return fmt::format("lease {} of {} is over: its process {} has ended", lease.id, user,
+                         lease.owner.pid);
+    case Happening::Kind::expired:
+      return fmt::format("lease {} of {} is over: its time is up", lease.id, user);
+    case Happening::Kind::gave_up:
+      return fmt::format("request {} of {} left the line: it waited too long", lease.id, user);
+  }
+  return {};
+}
+
+}  // namespace
+
+LedgerOffice::LedgerOffice(Options options)
+    : options_(std::move(options)),
+      boot_(sources::read_boot_id(options_.root)),
+      users_(options_.root),
+      kinship_(options_.root) {
+  desk_ = std::make_unique<LedgerDesk>(LedgerDesk::Options{
+      .store = open_store(options_),
+      .is_alive = [this](const ProcessId& id) { return is_alive(options_.root, boot_, id); },
+      .user_name = [this](uid_t uid) { return users_.name(uid); },
+      .look_again = options_.look_again,
+      .clock = read_clock});
+}
+
+void LedgerOffice::observe(const api::View& view) {
+  desk_->observe(ledger_sample(view, desk_->view().get(), kinship_));
+}
+
+std::vector<Event> LedgerOffice::events(WallTime now) {
+  std::vector<Event> events;
+  auto [happened, unheard] = desk_->collect();
+  for (const Happening& each : happened) {
+    const bool is_grant = each.kind == Happening::Kind::granted;
+    const std::string user = users_.name(each.lease.uid);
+    events.push_back({.id = 0,
+                      .at = now,
+                      .kind = is_grant ? EventKind::lease_granted : EventKind::lease_released,
+                      .severity = {},
+                      .message = message_of(each, user),
+                      .alert = {},
+                      .details = {{"lease", each.lease.id},
+                                  {"user", user},
+                                  {"reason", std::string(to_string(each.kind))}}});
+  }
+  if (unheard > 0) {
+    events.push_back({.id = 0,
+                      .at = now,
+                      .kind = EventKind::lease_released,
+                      .severity = {},
+                      .message = fmt::format("{} further leases came and went", unheard),
+                      .alert = {},
+                      .details = {{"reason", "many"}}});
+  }
+  return events;
+}
+
+api::LedgerPort LedgerOffice::port() {
+  return {.ask = [this](auto request, auto requester,
+                        auto answer) { desk_->ask(std::move(request), requester, answer); },
+          .release = [this](auto id, auto requester,
+                            auto answer) { desk_->release(std::move(id), requester, answer); },
+          .watch = [this](auto id, auto patience,
+                          auto answer) { desk_->watch(std::move(id), patience, answer); },
+          .show = [this](auto answer) { desk_->show(answer); },
+          .last = [this] { return desk_->view(); },
+          .find_process = [this](pid_t pid) { return find_process(options_.root, boot_, pid); },
+          .boot = [this] { return boot_; }};
+}
+
+}  // namespace levee::engine

@@ -1,0 +1,56 @@
+// LedgerOffice: the ledger on this machine: its file, the desk that decides, and the look at who
+// uses what. The daemon has one; a command that finds no daemon opens one of its own on the same
+// file.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/ledger_port.hpp"
+#include "api/view.hpp"
+#include "core/alert.hpp"
+#include "engine/ledger_desk.hpp"
+#include "sources/kinship.hpp"
+#include "sources/root.hpp"
+#include "sources/users.hpp"
+
+namespace levee::engine {
+
+class LedgerOffice {
+ public:
+  struct Options {
+    sources::Root root;
+    std::optional<std::filesystem::path> file;  ///< ledger.db; absent: in memory only,
+    std::string why_no_file;                    ///< for this reason.
+    std::function<void()> look_again;           ///< See LedgerDesk::Options.
+  };
+
+  /// Where the file cannot be used the ledger is kept in memory, and its view says so.
+  explicit LedgerOffice(Options options);
+
+  /// Tells the desk what a tick saw. One thread.
+  void observe(const api::View& view);
+
+  /// What has happened since the last call. Thread-safe.
+  [[nodiscard]] std::vector<Event> events(WallTime now);
+
+  [[nodiscard]] api::LedgerPort port();
+  [[nodiscard]] std::shared_ptr<const api::LedgerView> view() const { return desk_->view(); }
+  void poke() { desk_->poke(); }
+
+  /// Answers everybody and decides no more. Idempotent.
+  void stop() { desk_->stop(); }
+
+ private:
+  const Options options_;
+  const BootId boot_;
+  sources::UserNames users_;
+  sources::Kinship kinship_;
+  std::unique_ptr<LedgerDesk> desk_;
+};
+
+}  // namespace levee::engine

@@ -1,0 +1,68 @@
+// LocalLedger: the ledger without a daemon. The same office on the same file, shared with other
+// commands of this user; a thread looks at the machine once a second, and at once when another
+// command has changed the book.
+//
+// It is asked as the daemon is, by requests of the HTTP API.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api/api.hpp"
+#include "config/settings.hpp"
+#include "engine/engine.hpp"
+#include "engine/ledger_office.hpp"
+#include "engine/published.hpp"
+#include "sources/file.hpp"
+#include "sources/host.hpp"
+#include "sources/identifier.hpp"
+
+namespace levee::engine {
+
+class LocalLedger {
+ public:
+  struct Options {
+    config::Settings settings;
+    sources::Root root;
+    std::vector<std::string> gpu_helper;
+    std::filesystem::path state_dir;
+  };
+
+  /// Takes a first look at the machine: up to two seconds where a GPU driver is slow.
+  explicit LocalLedger(Options options);
+  ~LocalLedger();
+  LocalLedger(const LocalLedger&) = delete;
+  LocalLedger& operator=(const LocalLedger&) = delete;
+
+  /// Blocks until there is an answer. One thread at a time.
+  [[nodiscard]] api::Response call(std::string_view method, std::string_view target,
+                                   std::string_view json_body);
+
+ private:
+  void look(std::chrono::nanoseconds patience);
+  void run(const std::stop_token& stop);
+  /// Sleeps until `due`, or until something happens. True when a look is wanted.
+  [[nodiscard]] bool wait(MonoTime due);
+  void wake() const;
+
+  const Options options_;
+  std::shared_ptr<const config::Settings> settings_;
+  sources::HostSource host_;
+  sources::Identifier identifier_;
+  gpus::GpuSource gpus_;
+  Engine engine_;
+  Published<api::View> view_;
+  sources::Fd wake_;     ///< eventfd
+  sources::Fd changes_;  ///< inotify; empty where it cannot be had: then once a second is enough.
+  std::atomic<bool> wants_look_ = false;
+  std::unique_ptr<LedgerOffice> office_;
+  std::unique_ptr<api::Api> api_;
+  std::jthread thread_;
+};
+
+}  // namespace levee::engine
