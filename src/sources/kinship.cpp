@@ -43,26 +43,35 @@ void Kinship::set_accounts(std::vector<Kin> accounts) {
   if (std::ranges::equal(accounts_, accounts, same)) {
     return;
   }
-  // Members keep their account, which may have another index now.
-  std::map<Kin, int> index;
+  std::map<Kin, Account*> known;
+  for (Account& account : accounts_) {
+    known.try_emplace(account.kin, &account);
+  }
+  // Who stays keeps its members and what is known of its cgroup; its index may be another one now.
+  std::vector<int> moved(accounts_.size(), kNone);
+  std::vector<Account> next;
   named_.clear();
   owners_.clear();
-  std::vector<Account> next;
   for (Kin& kin : accounts) {
-    const int at = static_cast<int>(next.size());
-    index.try_emplace(kin, at);
-    named_.try_emplace(kin.account, at);
+    const int index = static_cast<int>(next.size());
+    named_.try_emplace(kin.account, index);
     if (kin.owner.pid > 0 && kin.owner.boot == boot_) {
       owners_.push_back(
-          {.pid = kin.owner.pid, .start_ticks = kin.owner.start_ticks, .account = at});
+          {.pid = kin.owner.pid, .start_ticks = kin.owner.start_ticks, .account = index});
     }
-    next.push_back({.kin = std::move(kin), .cgroup_is_known = false, .cgroup = std::nullopt});
+    const auto before = known.find(kin);
+    if (before == known.end()) {
+      next.push_back({.kin = std::move(kin), .cgroup_is_known = false, .cgroup = std::nullopt});
+      continue;
+    }
+    moved.at(static_cast<std::size_t>(before->second - accounts_.data())) = index;
+    next.push_back(std::move(*before->second));
+    known.erase(before);
   }
   std::ranges::stable_sort(owners_, {}, &Owner::pid);
   for (Process& process : table_) {
     if (process.account != kNone) {
-      const auto still = index.find(accounts_[static_cast<std::size_t>(process.account)].kin);
-      process.account = still == index.end() ? kNone : still->second;
+      process.account = moved.at(static_cast<std::size_t>(process.account));
     }
   }
   accounts_ = std::move(next);
@@ -72,16 +81,35 @@ void Kinship::set_accounts(std::vector<Kin> accounts) {
 
 Result<void> Kinship::refresh(MonoTime now) {
   if (accounts_.empty()) {
-    table_.clear();
-    open_files_ = 0;
+    take_over(nullptr, now);
     return {};
   }
   const auto changes = list_.changes(table_.empty());
   if (!changes) {
     return std::unexpected(changes.error());
   }
-  if (*changes) {
-    merge(**changes, now);
+  take_over(*changes ? &**changes : nullptr, now);
+  return {};
+}
+
+void Kinship::refresh(const SharedPidList& listed, MonoTime now) {
+  if (listed == nullptr) {
+    return;
+  }
+  const bool is_known = listed == merged_ && !table_.empty();
+  merged_ = listed;
+  take_over(is_known ? nullptr : listed.get(), now);
+}
+
+/// `listed`: null when nobody came or went.
+void Kinship::take_over(const std::vector<PidList::Entry>* listed, MonoTime now) {
+  if (accounts_.empty()) {
+    table_.clear();
+    open_files_ = 0;
+    return;
+  }
+  if (listed != nullptr) {
+    merge(*listed, now);
   }
   look_in_turns(now);
   place_all();
@@ -90,7 +118,6 @@ Result<void> Kinship::refresh(MonoTime now) {
     must_join_cgroups_ = false;
     joined_at_ = now;
   }
-  return {};
 }
 
 std::optional<std::string> Kinship::account_of(const ProcessId& id, MonoTime now) {
@@ -157,29 +184,35 @@ std::optional<Bytes> Kinship::resident(Process& process) {
 // --- where they belong
 
 void Kinship::place_all() {
-  for (Process& process : table_) {
-    process.place = must_place_all_ ? Place::unknown : process.place;
+  if (must_place_all_) {
+    for (Process& process : table_) {
+      process.place = Place::unknown;
+    }
+  }
+  if (must_place_all_ || somebody_is_new_) {
+    for (Process& process : table_) {
+      place(process);
+    }
   }
   must_place_all_ = false;
-  for (Process& process : table_) {
-    place(process);
-  }
+  somebody_is_new_ = false;
 }
 
 /// Places a process, and first those above it; without recursion, as families can be deep.
 void Kinship::place(Process& process) {
-  std::vector<Process*> line;
-  for (Process* next = &process; next != nullptr && next->place == Place::unknown;
-       next = parent_of(*next)) {
+  line_.clear();
+  Process* next = &process;
+  while (next != nullptr && next->place == Place::unknown) {
     next->place = Place::being_found;  // a family tree that bites its own tail ends here
-    line.push_back(next);
+    line_.push_back(next);
+    next = parent_of(*next);
   }
-  for (; !line.empty(); line.pop_back()) {
-    Process& member = *line.back();
-    const Process* const parent = parent_of(member);
-    const bool is_placed = parent != nullptr && parent->place == Place::found;
-    member.account = account_for(member, is_placed ? parent : nullptr);
+  const Process* parent = next != nullptr && next->place == Place::found ? next : nullptr;
+  for (; !line_.empty(); line_.pop_back()) {
+    Process& member = *line_.back();
+    member.account = account_for(member, parent);
     member.place = Place::found;
+    parent = &member;
   }
 }
 
@@ -229,6 +262,7 @@ int Kinship::tagged_as(Process& process) const {
 }
 
 void Kinship::join_cgroups() {
+  std::optional<CgroupMounts> mounts;  // read when the first account needs them
   for (const Owner& owned : owners_) {
     Account& account = accounts_[static_cast<std::size_t>(owned.account)];
     const Process* const owner = find(owned.pid);
@@ -236,7 +270,11 @@ void Kinship::join_cgroups() {
       continue;  // it has ended, or its processes count for another account of its
     }
     if (!account.cgroup_is_known) {
-      account.cgroup = cgroup_of(account);
+      constexpr std::size_t kLimit = std::size_t{4} * 1024 * 1024;
+      if (!mounts) {
+        mounts = parse_mountinfo(root_.read("/proc/self/mountinfo", kLimit).value_or(""));
+      }
+      account.cgroup = cgroup_of(account, *mounts);
       account.cgroup_is_known = true;
     }
     if (!account.cgroup) {
@@ -256,12 +294,11 @@ void Kinship::join_cgroups() {
   }
 }
 
-std::optional<std::string> Kinship::cgroup_of(const Account& account) const {
+std::optional<std::string> Kinship::cgroup_of(const Account& account,
+                                              const CgroupMounts& mounts) const {
   const auto files = ProcessFiles::open(proc_.get(), account.kin.owner.pid);
   const auto text = files ? files->cgroups() : std::unexpected(files.error());
-  constexpr std::size_t kMountinfoLimit = std::size_t{4} * 1024 * 1024;
-  const auto mounts = root_.read("/proc/self/mountinfo", kMountinfoLimit);
-  return text && mounts ? own_cgroup(*text, parse_mountinfo(*mounts)) : std::nullopt;
+  return text ? own_cgroup(*text, mounts) : std::nullopt;
 }
 
 /// Whether nobody in the cgroup is older than `owner`, its own `levee run` apart. False also when

@@ -34,7 +34,7 @@ Kinship::Process* Kinship::meet(const ProcessId& id, MonoTime now) {
     return nullptr;
   }
   const auto at = std::ranges::lower_bound(table_, id.pid, {}, &Process::pid);
-  must_place_all_ = true;
+  somebody_is_new_ = true;
   if (at == table_.end() || at->pid != id.pid) {
     return &*table_.insert(at, std::move(fresh));
   }
@@ -66,6 +66,7 @@ void Kinship::merge(const std::vector<PidList::Entry>& listed, MonoTime now) {
     if (is_listed) {
       drop(*known++);
     }
+    somebody_is_new_ = true;
     merged.push_back(read(pid, inode, looks > 0, now));
     looks -= looks > 0 ? 1 : 0;
   }

@@ -303,6 +303,27 @@ TEST_F(KinshipTree, MeetsAtOnceWhoIsAskedForByName) {
   EXPECT_THAT(pages(), ElementsAre(Pair("a", 20), Pair("b", 10)));
 }
 
+TEST_F(KinshipTree, TakesAListThatSomebodyElseMade) {
+  put({.pid = 10});
+  put({.pid = 11, .parent = 10});
+  ProcessSource source(tree.root(), {}, std::make_shared<UserNames>(tree.root()));
+  const auto scan = source.scan(Thoroughness::routine, now);
+  ASSERT_TRUE(scan && scan->listed);
+  kinship.refresh(scan->listed, now);  // no accounts: nothing to do
+  kinship.set_accounts({kin("a", 10)});
+  kinship.refresh(nullptr, now);
+  EXPECT_THAT(pages(), ElementsAre(Pair("a", 0)));
+  kinship.refresh(scan->listed, now);
+  EXPECT_THAT(pages(), ElementsAre(Pair("a", 20)));
+  put({.pid = 12, .parent = 10});
+  kinship.refresh(scan->listed, now);  // the same list: nobody came
+  EXPECT_THAT(pages(), ElementsAre(Pair("a", 20)));
+  const auto next = source.scan(Thoroughness::thorough, now + 1s);
+  ASSERT_TRUE(next);
+  kinship.refresh(next->listed, now + 1s);
+  EXPECT_THAT(pages(), ElementsAre(Pair("a", 30)));
+}
+
 TEST_F(KinshipTree, WhatCannotBeReadIsNoError) {
   put({.pid = 10});
   put({.pid = 11, .parent = 10});
