@@ -68,7 +68,8 @@ void Kinship::set_accounts(std::vector<Kin> accounts) {
     next.push_back(std::move(*before->second));
     known.erase(before);
   }
-  std::ranges::stable_sort(owners_, {}, &Owner::pid);
+  std::ranges::sort(owners_, {},
+                    [](const Owner& owner) { return std::pair(owner.pid, owner.account); });
   for (Process& process : table_) {
     if (process.account != kNone) {
       process.account = moved.at(static_cast<std::size_t>(process.account));
