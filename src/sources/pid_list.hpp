@@ -49,4 +49,7 @@ class PidList {
   std::uint64_t calls_since_list_ = 0;
 };
 
+/// A list handed on to others. A list made anew is another object.
+using SharedPidList = std::shared_ptr<const std::vector<PidList::Entry>>;
+
 }  // namespace levee::sources

@@ -145,6 +145,17 @@ std::optional<pid_t> parse_status_container_pid(std::string_view text) {
 
 std::string printable(std::string_view text) { return printable_within(text, std::string::npos); }
 
+std::optional<std::string_view> parse_environ(std::string_view text, std::string_view name) {
+  for (std::size_t end = text.find('\0'); end != std::string_view::npos; end = text.find('\0')) {
+    const std::string_view entry = text.substr(0, end);
+    if (entry.size() > name.size() && entry[name.size()] == '=' && entry.starts_with(name)) {
+      return entry.substr(name.size() + 1);
+    }
+    text.remove_prefix(end + 1);
+  }
+  return std::nullopt;
+}
+
 std::string parse_cmdline(std::string_view text, std::size_t limit) {
   // A process that writes its title over its arguments leaves NULs or blanks behind it.
   const std::size_t last = text.find_last_not_of(std::string_view("\0 ", 2));

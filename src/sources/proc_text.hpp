@@ -68,6 +68,11 @@ struct PidStat {
 /// itself sees, in a pid namespace below ours. Kernels before 4.1 do not tell.
 [[nodiscard]] std::optional<pid_t> parse_status_container_pid(std::string_view text);
 
+/// The value of `name` in /proc/PID/environ ("NAME=value", a NUL after each); the first one wins,
+/// as it does for getenv. A last entry without its NUL is cut off, so its value is not known.
+[[nodiscard]] std::optional<std::string_view> parse_environ(std::string_view text,
+                                                            std::string_view name);
+
 /// /proc/PID/cmdline (NUL between arguments) as one line of valid UTF-8 without control characters,
 /// at most `limit` bytes; empty for kernel threads.
 [[nodiscard]] std::string parse_cmdline(std::string_view text, std::size_t limit = 1024);

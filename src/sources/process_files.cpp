@@ -94,6 +94,46 @@ ProcessIdentity ProcessFiles::identity(const PidStat& stat, const BootId& boot,
   return who;
 }
 
+std::expected<uid_t, int> ProcessFiles::uid() const {
+  std::array<char, 4096> buffer;
+  const RawRead status = read_start_at(directory_.get(), "status", buffer);
+  if (!status) {
+    return std::unexpected(status.error());
+  }
+  const auto uid = parse_status_uid(*status);
+  return uid ? std::expected<uid_t, int>(*uid) : std::unexpected(EINVAL);
+}
+
+std::expected<std::string, int> ProcessFiles::cgroups() const {
+  std::array<char, 8192> buffer;
+  const RawRead text = read_start_at(directory_.get(), "cgroup", buffer);
+  return text ? std::expected<std::string, int>(*text) : std::unexpected(text.error());
+}
+
+std::expected<std::optional<std::string>, int> ProcessFiles::variable(std::string_view name) const {
+  const Fd file(::openat(directory_.get(), "environ", O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    return std::unexpected(errno);
+  }
+  const auto find = [&](std::string_view text) {
+    const auto value = parse_environ(text, name);
+    return value ? std::optional<std::string>(*value) : std::nullopt;
+  };
+  // Most environments fit into the first.
+  std::array<char, std::size_t{16} * 1024> buffer;
+  const RawRead start = read_start(file.get(), buffer);
+  if (!start) {
+    return std::unexpected(start.error());
+  }
+  if (start->size() < buffer.size()) {
+    return find(*start);
+  }
+  std::string large(std::size_t{1024} * 1024, '\0');
+  const RawRead text = read_start(file.get(), large);
+  return text ? std::expected<std::optional<std::string>, int>(find(*text))
+              : std::unexpected(text.error());
+}
+
 std::expected<Bytes, int> ProcessFiles::pss() const {
   std::array<char, 4096> buffer;
   const RawRead text = read_start_at(directory_.get(), "smaps_rollup", buffer);

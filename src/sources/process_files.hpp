@@ -3,6 +3,9 @@
 #pragma once
 
 #include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "core/process_id.hpp"
 #include "core/reading.hpp"
@@ -23,6 +26,18 @@ class ProcessFiles {
   /// unreadable status.
   [[nodiscard]] ProcessIdentity identity(const PidStat& stat, const BootId& boot,
                                          UserNames& users) const;
+
+  /// The real user.
+  [[nodiscard]] std::expected<uid_t, int> uid() const;
+
+  /// /proc/PID/cgroup.
+  [[nodiscard]] std::expected<std::string, int> cgroups() const;
+
+  /// A variable of the environment that the program was started with (the first MiB of it), if it
+  /// is there. A program may have written over it since. Only root and the process's own user may
+  /// look (EACCES).
+  [[nodiscard]] std::expected<std::optional<std::string>, int> variable(
+      std::string_view name) const;
 
   /// /proc/PID/smaps_rollup.
   [[nodiscard]] std::expected<Bytes, int> pss() const;

@@ -86,6 +86,7 @@ class ProcessSource::Tracker {
   BootId boot_;
   std::uint64_t page_;
   PidList pids_;
+  SharedPidList listed_;
   std::vector<std::unique_ptr<Tracked>> tracked_;  ///< By pid, rising.
   pid_t last_turn_ = 0;                            ///< The turns go on behind this pid.
   std::optional<MonoTime> previous_;               ///< The scan before this one.
@@ -138,6 +139,7 @@ std::optional<Error> ProcessSource::Tracker::list(bool thorough) {
     merged.back()->inode = inode;
   }
   tracked_ = std::move(merged);
+  listed_ = std::make_shared<const std::vector<PidList::Entry>>(std::move(**changes));
   return std::nullopt;
 }
 
@@ -285,6 +287,7 @@ ProcessScan ProcessSource::Tracker::result() {
 
   ProcessScan scan;
   scan.seen = tracked_.size();
+  scan.listed = listed_;
   scan.processes.reserve(by_size.size());
   for (const Tracked* process : by_size) {
     ProcessReading reading{.identity = process->identity,

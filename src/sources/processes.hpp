@@ -16,6 +16,7 @@
 #include "core/reading.hpp"
 #include "core/time.hpp"
 #include "levee/result.hpp"
+#include "sources/pid_list.hpp"
 #include "sources/root.hpp"
 #include "sources/users.hpp"
 
@@ -27,7 +28,8 @@ struct ProcessScan {
   /// Largest resident set first. Kernel threads, which have no memory of their own, are left out,
   /// as is what the kernel hides from us (hidepid).
   std::vector<ProcessReading> processes;
-  std::size_t seen = 0;  ///< All that /proc lists, kernel threads included.
+  std::size_t seen = 0;            ///< All that /proc lists, kernel threads included.
+  SharedPidList listed = nullptr;  ///< The last list of them, for others who need one.
 };
 
 class ProcessSource {
