@@ -27,17 +27,6 @@ struct Options {
   bool json = false;
 };
 
-/// `text` for the query of an address; users of directory services have backslashes and spaces.
-std::string percent_encoded(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    const bool is_plain =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    result += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return result;
-}
-
 Result<std::string> target_of(const Options& options) {
   const auto limit = parse_count(options.limit, "--limit", 1, kMostProcesses);
   if (!limit) {

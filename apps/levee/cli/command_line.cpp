@@ -28,6 +28,8 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_check(root, chosen);
   declare_ps(root, chosen);
   declare_alerts(root, chosen);
+  declare_validate(root, chosen);
+  declare_models(root, chosen);
   declare_history(root, chosen);
   declare_doctor(root, chosen);
   declare_config(root, chosen);
