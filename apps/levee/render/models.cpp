@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 namespace levee::cli {
 namespace {
@@ -97,15 +100,25 @@ std::string left_text(const Json& verdict) {
 }  // namespace
 
 std::string render_models(const Json& answer, const Style& style) {
-  Table table({"MODEL", "CPU-GB", "GPU-GB", "COMPUTE", "BATCH", "ORIGIN", "NOTES"});
-  for (const Json& model : list_at(answer, "models")) {
-    table.add({{text_or_dash(model, "model")},
-               {decimal_at(model, "cpu_memory_gb")},
-               {decimal_at(model, "gpu_memory_gb")},
-               {decimal_at(model, "min_gpu_compute")},
-               {whole_at(model, "recommended_batch_size")},
-               {text_or_dash(model, "origin")},
-               {text_at(model, "notes").value_or("")}});
+  const Json& models = list_at(answer, "models");
+  const bool has_notes = std::ranges::any_of(
+      models, [](const Json& model) { return !text_at(model, "notes").value_or("").empty(); });
+  std::vector<std::string> head{"MODEL", "CPU-GB", "GPU-GB", "COMPUTE", "BATCH", "ORIGIN"};
+  if (has_notes) {
+    head.emplace_back("NOTES");
+  }
+  Table table(std::move(head));
+  for (const Json& model : models) {
+    std::vector<Span> row{{text_or_dash(model, "model")},
+                          {decimal_at(model, "cpu_memory_gb")},
+                          {decimal_at(model, "gpu_memory_gb")},
+                          {decimal_at(model, "min_gpu_compute")},
+                          {whole_at(model, "recommended_batch_size")},
+                          {text_or_dash(model, "origin")}};
+    if (has_notes) {
+      row.push_back({text_at(model, "notes").value_or("")});
+    }
+    table.add(std::move(row));
   }
   return table.text(style) + cache_text(member_at(answer, "cache"), style);
 }

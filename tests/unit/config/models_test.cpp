@@ -17,7 +17,7 @@ using testing::StartsWith;
 
 /// The settings of a file with this text.
 Result<Settings> settings_of(const std::string& text) {
-  const TempDir folder;
+  const test::TempDir folder;
   const auto file = folder.path() / "levee.toml";
   std::ofstream(file) << text;
   auto settings = Settings::load(Inputs{file, {}, {}, {}});
@@ -131,7 +131,7 @@ TEST(ConfiguredModels, ComeOnlyFromTheFile) {
 }
 
 TEST(ConfiguredModels, FollowAReload) {
-  const TempDir folder;
+  const test::TempDir folder;
   const auto file = folder.path() / "levee.toml";
   const auto write = [&](std::string_view text) { std::ofstream(file) << text; };
   write("[models.a]\ncpu_memory_gb = 1\n");
