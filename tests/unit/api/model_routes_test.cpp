@@ -22,13 +22,6 @@ GpuReading free_gpu(int index, Bytes free) {
   return gpu;
 }
 
-/// The example host (23.6 GB available) with these GPUs.
-House house_with(std::vector<GpuReading> gpus) {
-  House house;
-  house.view = view_with(std::move(gpus));
-  return house;
-}
-
 std::shared_ptr<const estimate::ModelCache> cache_of(const std::vector<std::string>& ids) {
   auto cache = std::make_shared<estimate::ModelCache>(2);
   for (const std::string& id : ids) {
@@ -152,7 +145,8 @@ TEST(MachineOf, DoesNotKnowAHostThatWasNotRead) {
 // --- validation
 
 TEST(ValidateRoute, AnswersAllThatIsKnownOfAModelThatFits) {
-  House house = house_with({free_gpu(0, gib(20)), free_gpu(1, gib(60))});
+  House house;
+  house.view = view_with({free_gpu(0, gib(20)), free_gpu(1, gib(60))});
   const Response response = house.ask("POST", kValidate, R"({"model": "facebook/musicgen-small"})");
   ASSERT_EQ(response.status, 200) << *response.body;
   const Json json = json_of(response);
@@ -171,7 +165,8 @@ TEST(ValidateRoute, AnswersAllThatIsKnownOfAModelThatFits) {
 }
 
 TEST(ValidateRoute, RefusesWith409AndNamesEveryShortfall) {
-  House house = house_with({free_gpu(0, gib(7))});
+  House house;
+  house.view = view_with({free_gpu(0, gib(7))});
   house.view->model_cache = cache_of({"old"});
   const Response response =
       house.ask("POST", kValidate, R"({"model": "facebook/musicgen-large", "gpu_id": 0})");
@@ -197,7 +192,8 @@ TEST(ValidateRoute, ShowsWhatCapabilityIsMissing) {
   GpuIdentity who = *old.identity;
   who.compute_capability = ComputeCapability{5, 2};
   old.identity = std::make_shared<const GpuIdentity>(std::move(who));
-  House house = house_with({old});
+  House house;
+  house.view = view_with({old});
   const Json json = house.json("/api/v1/models/validate?model=small");
   ASSERT_EQ(json["shortfalls"].size(), 1U);
   EXPECT_EQ(json["shortfalls"][0]["resource"], "compute_capability");
@@ -206,7 +202,8 @@ TEST(ValidateRoute, ShowsWhatCapabilityIsMissing) {
 }
 
 TEST(ValidateRoute, AnswersAQuestionWith200EvenIfTheModelDoesNotFit) {
-  House house = house_with({});
+  House house;
+  house.view = view_with({});
   const Json json = house.json("/api/v1/models/validate?model=facebook%2Fmusicgen-small");
   EXPECT_EQ(json["verdict"], "refused");
   EXPECT_EQ(json["shortfalls"][0]["resource"], "gpu");
@@ -214,7 +211,8 @@ TEST(ValidateRoute, AnswersAQuestionWith200EvenIfTheModelDoesNotFit) {
 }
 
 TEST(ValidateRoute, ProposesWhatToEvict) {
-  House house = house_with({free_gpu(0, gib(3))});
+  House house;
+  house.view = view_with({free_gpu(0, gib(3))});
   house.view->model_cache = cache_of({"old", "new"});
   const Json json = house.json("/api/v1/models/validate?model=small");
   ASSERT_EQ(json["help"].size(), 1U);
@@ -223,7 +221,8 @@ TEST(ValidateRoute, ProposesWhatToEvict) {
 }
 
 TEST(ValidateRoute, TakesTheGpuByIndexAndUuid) {
-  House house = house_with({free_gpu(0, gib(20)), free_gpu(1, gib(60))});
+  House house;
+  house.view = view_with({free_gpu(0, gib(20)), free_gpu(1, gib(60))});
   const auto chosen = [&](const std::string& gpu) {
     const std::string body = R"({"model": "small", "gpu_id": )" + gpu + "}";
     const Json json = json_of(house.ask("POST", kValidate, body));
@@ -237,7 +236,8 @@ TEST(ValidateRoute, TakesTheGpuByIndexAndUuid) {
 }
 
 TEST(ValidateRoute, RefusesWhatItCannotUnderstand) {
-  House house = house_with({free_gpu(0, gib(20))});
+  House house;
+  house.view = view_with({free_gpu(0, gib(20))});
   struct Case {
     std::string body;
     int status;
