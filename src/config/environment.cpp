@@ -118,8 +118,7 @@ Result<void> add_compat_name(const CompatName& compat, const Environment& enviro
   }
   into.layer.emplace(compat.key, Setting{*value, name});
   into.notes.push_back(fmt::format("{} = {} sets {} (LEVEE_COMPAT=1); its name here is {}", name,
-                                   text, compat.key,
-                                   env_name(compat.key)));
+                                   text, compat.key, env_name(compat.key)));
   return {};
 }
 
