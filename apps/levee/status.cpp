@@ -41,15 +41,7 @@ Result<std::string> status_text(const Options& options, const Surroundings& surr
                         : answer->note.empty() ? Source::one_look
                                                : Source::one_look_beside_a_silent_daemon;
   std::string text = render_status(answer->body, source, style);
-  if (!answer->note.empty()) {
-    text += line({{"trouble: ", Color::orange}, {answer->note}}, style);
-  }
-  if (answer->bad_settings) {
-    text += line({{"trouble: ", Color::orange},
-                  {fmt::format("judged by built-in settings: {}", answer->bad_settings->message)}},
-                 style);
-  }
-  return text;
+  return text + remarks_on(*answer, style);
 }
 
 /// Redraws in place: each line is cleared to its end, and what is left of the last drawing below.

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "api/ledger_port.hpp"
 #include "api/view.hpp"
 #include "config/settings.hpp"
+#include "estimate/requirements.hpp"
 #include "history/rollup.hpp"
 #include "levee/result.hpp"
 #include "store/store_worker.hpp"
@@ -29,7 +31,25 @@ struct UpdateConfig {
 struct Cleanup {
   bool force = false;
 };
-using Command = std::variant<UpdateConfig, Cleanup>;
+/// Says what a model needs, in memory only.
+struct RegisterModel {
+  std::string id;
+  estimate::Requirements requirements;
+};
+/// Takes that back.
+struct RemoveModel {
+  std::string id;
+};
+/// A model was loaded, or is used again; it may come to be cached.
+struct TrackModel {
+  std::string id;
+  std::optional<Bytes> size;  ///< Absent: only used, should it be cached.
+};
+struct ForgetModel {
+  std::string id;
+};
+using Command =
+    std::variant<UpdateConfig, Cleanup, RegisterModel, RemoveModel, TrackModel, ForgetModel>;
 
 /// What came of a command.
 struct ConfigUpdated {
@@ -41,7 +61,10 @@ struct CleanedUp {
   Bytes gpu_freed;
   std::string message;  ///< Empty: the documented "Cleanup completed. …" text.
 };
-using Outcome = std::variant<ConfigUpdated, CleanedUp>;
+struct ModelsChanged {
+  bool hit = false;  ///< TrackModel: it was cached already.
+};
+using Outcome = std::variant<ConfigUpdated, CleanedUp, ModelsChanged>;
 
 /// What the Api may ask of the rest of Levee.
 struct Ports {

@@ -30,7 +30,12 @@ ordered_json config_json(const config::Settings& settings) {
   return json;
 }
 
-/// A member of the body as a setting's value; types and ranges are the key's own affair.
+}  // namespace
+
+ordered_json to_json(const config::Value& value) {
+  return std::visit([](const auto& held) { return ordered_json(held); }, value);
+}
+
 Result<config::Value> to_value(const std::string& name, const ordered_json& json) {
   const auto refuse = [&](std::string_view what, std::string hint) {
     return fail(ErrorCode::invalid_argument, fmt::format("{} is {}", in_quotes(name), what),
@@ -46,7 +51,7 @@ Result<config::Value> to_value(const std::string& name, const ordered_json& json
       return json.get<std::int64_t>();
     case ordered_json::value_t::number_unsigned:
       if (json.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
-        return refuse("too large a number", "see GET /api/v1/config for the range");
+        return refuse("too large a number", "give a smaller one");
       }
       return json.get<std::int64_t>();
     case ordered_json::value_t::string:
@@ -68,18 +73,12 @@ Result<config::Value> to_value(const std::string& name, const ordered_json& json
       return refuse("an object",
                     fmt::format(R"(write nested settings with dots: {{"{}.…": …}})", name));
     case ordered_json::value_t::null:
-      return refuse("null", "send a value; the defaults are in GET /api/v1/config");
+      return refuse("null", "send a value, or leave it out");
     case ordered_json::value_t::binary:
     case ordered_json::value_t::discarded:
       break;
   }
-  return refuse("no value", "see GET /api/v1/config");
-}
-
-}  // namespace
-
-ordered_json to_json(const config::Value& value) {
-  return std::visit([](const auto& held) { return ordered_json(held); }, value);
+  return refuse("no value", "send one");
 }
 
 Result<config::Values> to_values(const ordered_json& body) {

@@ -32,6 +32,14 @@ void ceiling(From from, To to) {
   }
 }
 
+/// A counter of the account of cached models.
+template <auto kMember>
+void model_cache(From from, To to) {
+  if (from.view.model_cache) {
+    to.add_count(std::invoke(kMember, *from.view.model_cache));
+  }
+}
+
 /// A counter of the daemon.
 template <auto kMember>
 void daemon(From from, To to) {
@@ -233,6 +241,16 @@ constexpr std::array kMetrics{
     Metric{"levee_store_dropped_events", counter, "",
            "Alerts and other events that were lost for the same reason.",
            store<&store::StoreHealth::dropped_events>},
+    Metric{"levee_model_cache_models", gauge, "", "Models that jobs say they keep loaded.",
+           [](From from, To to) {
+             if (from.view.model_cache) {
+               to.add_count(from.view.model_cache->models().size());
+             }
+           }},
+    Metric{"levee_model_cache_hits", counter, "", "Uses of a model that was loaded already.",
+           model_cache<&estimate::ModelCache::hits>},
+    Metric{"levee_model_cache_misses", counter, "", "Loads of a model.",
+           model_cache<&estimate::ModelCache::misses>},
     Metric{"levee_sink_written", counter, "", "Events that a sink has told.",
            sinks<&SinkView::written>},
     Metric{"levee_sink_failed", counter, "",

@@ -5,6 +5,7 @@
 #include "api/json.hpp"
 #include "api/json_parts.hpp"
 #include "api/lease_json.hpp"
+#include "api/model_json.hpp"
 #include "history/window.hpp"
 #include "policy/state.hpp"
 
@@ -291,7 +292,7 @@ ordered_json report_json(const View& view) {
             {"gpu_memory_percent", rounded(average.gpu_memory_percent, kPercentDecimals)},
             {"gpu_utilization", rounded(average.gpu_utilization, kPercentDecimals)}}},
           {"allocated_resources", allocated_resources_json(view.daemon.ledger.get())},
-          {"cached_models", ordered_json::object()},
+          {"cached_models", cached_models_json(view)},
           {"alerts",
            {{"total", std::ranges::distance(counted)},
             {"critical", count_of(Severity::critical)},

@@ -109,6 +109,10 @@ template <class Done>
 /// The settings a JSON object wants changed; refuses unknown keys and values no setting can have.
 [[nodiscard]] Result<config::Values> to_values(const nlohmann::ordered_json& body);
 
+/// One member of a body as a setting's value; which types and ranges are good is for the setting.
+[[nodiscard]] Result<config::Value> to_value(const std::string& name,
+                                             const nlohmann::ordered_json& json);
+
 /// A setting's value as JSON.
 [[nodiscard]] nlohmann::ordered_json to_json(const config::Value& value);
 
@@ -166,6 +170,15 @@ Result<void> get_queue(const Call& call, Responder respond);
 Result<void> post_gpu_allocate(const Call& call, Responder respond);
 Result<void> post_gpu_deallocate(const Call& call, Responder respond);
 Result<void> get_gpu_available(const Call& call, Responder respond);
+
+// model_routes.cpp
+Result<Response> get_models(const Call& call);
+Result<void> put_model(const Call& call, Responder respond);
+Result<void> delete_model(const Call& call, Responder respond);
+Result<Response> get_validate(const Call& call);
+Result<Response> post_validate(const Call& call);
+Result<void> post_model_cache(const Call& call, Responder respond);
+Result<void> delete_model_cache(const Call& call, Responder respond);
 
 // service.cpp
 Result<Response> get_index(const Call& call);

@@ -12,6 +12,8 @@ constexpr std::array<std::string_view, 4> kProcessQuery{"limit", "user", "gpu_id
 constexpr std::array<std::string_view, 1> kMetricsQuery{"format"};
 constexpr std::array<std::string_view, 1> kGpuQuery{"gpu_id"};
 constexpr std::array<std::string_view, 2> kGpuHistoryQuery{"gpu_id", "window_seconds"};
+constexpr std::array<std::string_view, 1> kModelQuery{"model"};
+constexpr std::array<std::string_view, 2> kValidateQuery{"model", "gpu_id"};
 constexpr std::array<std::string_view, 2> kTrendQuery{"gpu_id", "duration"};
 constexpr std::array<std::string_view, 2> kLeaseQuery{"id", "wait_seconds"};
 constexpr std::array<std::string_view, 1> kOneLease{"id"};
@@ -174,6 +176,42 @@ constexpr std::array kRoutes{
           Needs::nothing,
           put_config,
           "Change settings: a JSON object of key and value; all of them or none"},
+    Route{"GET",
+          "/api/v1/models",
+          Action::read,
+          {},
+          Takes::no_body,
+          Needs::view,
+          get_models,
+          "What each model needs, and which ones jobs keep loaded"},
+    Route{"PUT", "/api/v1/models", Action::administer, kModelQuery, Takes::json_body,
+          Needs::nothing, put_model,
+          "Say what a model needs, until the daemon ends: cpu_memory_gb, gpu_memory_gb, "
+          "min_gpu_compute, recommended_batch_size, notes"},
+    Route{"DELETE", "/api/v1/models", Action::administer, kModelQuery, Takes::no_body,
+          Needs::nothing, delete_model, "Take back what was said of a model here"},
+    Route{
+        "GET", "/api/v1/models/validate", Action::read, kValidateQuery, Takes::no_body, Needs::view,
+        get_validate,
+        "Whether a model fits now, on gpu_id or the GPU that suits best; 200 also if it does not"},
+    Route{"POST",
+          "/api/v1/models/validate",
+          Action::read,
+          {},
+          Takes::json_body,
+          Needs::view,
+          post_validate,
+          "The same for a JSON object of model and gpu_id; 409 if it does not fit"},
+    Route{"POST",
+          "/api/v1/models/cache",
+          Action::book_own,
+          {},
+          Takes::json_body,
+          Needs::nothing,
+          post_model_cache,
+          "Tell that a model was loaded (model, size_gb) or is used (model); kept in memory only"},
+    Route{"DELETE", "/api/v1/models/cache", Action::book_own, kModelQuery, Takes::no_body,
+          Needs::nothing, delete_model_cache, "Tell that a model is loaded no longer"},
     Route{"GET",
           "/api/v1/overview",
           Action::read,

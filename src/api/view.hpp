@@ -17,6 +17,8 @@
 #include "control/throttle.hpp"
 #include "core/alert.hpp"
 #include "core/snapshot.hpp"
+#include "estimate/model_cache.hpp"
+#include "estimate/requirements.hpp"
 #include "history/gpu_sample.hpp"
 #include "history/host_sample.hpp"
 #include "levee/level.hpp"
@@ -98,6 +100,8 @@ struct View {
   std::shared_ptr<const config::Settings> settings;                 ///< Never null.
   std::vector<GpuView> gpus;                                        ///< In the snapshot's order.
   std::optional<std::size_t> pressed_gpu;  ///< The whole device with the fullest memory (F-29).
+  std::shared_ptr<const estimate::ModelRegistry> models;    ///< Null: those that are built in.
+  std::shared_ptr<const estimate::ModelCache> model_cache;  ///< Null: nothing is cached.
   GuardView guard;
   DaemonView daemon;
 };

@@ -31,6 +31,8 @@ constexpr std::array kNames{
     CompatName{"MUSICGEN_MONITORING_INTERVAL", "monitoring_interval", "seconds", unchanged},
     CompatName{"MUSICGEN_HISTORY_SIZE", "history_seconds",
                "samples; times the monitoring interval, but never below 900 seconds", samples},
+    CompatName{"MUSICGEN_MODEL_CACHE_SIZE", "model_cache_size", "models", unchanged},
+    CompatName{"MUSICGEN_MODEL_CACHE_DIR", "model_cache_dir", "no number: a path", nullptr},
 };
 
 }  // namespace

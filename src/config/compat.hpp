@@ -13,8 +13,9 @@ namespace levee::config {
 struct CompatName {
   std::string_view name;     ///< The environment variable.
   std::string_view key;      ///< The key it sets.
-  std::string_view meaning;  ///< What its number counts and what becomes of it.
-  /// The key's value for the variable's number, given the settings in force without it.
+  std::string_view meaning;  ///< What it counts and what becomes of it.
+  /// The key's value for the variable's number, given the settings in force without it; null: the
+  /// variable's text is the value.
   Value (*convert)(double number, const Config& config);
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/log_level.hpp"
+#include "estimate/requirements.hpp"
 #include "levee/bytes.hpp"
 #include "levee/level.hpp"
 #include "policy/thresholds.hpp"
@@ -74,6 +75,11 @@ struct GpuManager {
   std::int64_t history_size = 200;
 };
 
+struct ModelCache {
+  std::int64_t size = 5;  ///< More cached models than this are too many.
+  std::string dir = "/tmp/models";
+};
+
 struct Metrics {
   std::int64_t processes = 0;  ///< GPU processes that get a series each; the largest first.
 };
@@ -97,6 +103,8 @@ struct Config {
   Guard guard;
   Gpu gpu;
   GpuManager gpu_manager;
+  ModelCache model_cache;
+  estimate::ModelRegistry::Entries models;  ///< Those the file describes; no key (models.hpp).
   Metrics metrics;
   Ledger ledger;
   Server server;

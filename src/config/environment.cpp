@@ -41,6 +41,21 @@ std::string unread_note(std::string_view name) {
                      near ? fmt::format("; did you mean {}?", *near) : std::string{});
 }
 
+Result<Value> compat_value(const CompatName& compat, const std::string& text,
+                           const Config& in_force) {
+  if (compat.convert == nullptr) {
+    return Value{text};
+  }
+  const auto parsed = parse_number(text);
+  const auto number = parsed ? number_in(*parsed) : std::nullopt;
+  if (!number || *number <= 0) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} = {} is not a number above 0", compat.name, shown(text)),
+                fmt::format("it counts {}", compat.meaning));
+  }
+  return compat.convert(*number, in_force);
+}
+
 Result<void> add(const Key& key, const std::string& name, const std::string& text, Layer& layer) {
   auto value = value_from_text(key, text);
   if (!value) {
@@ -97,14 +112,11 @@ Result<void> add_compat_name(const CompatName& compat, const Environment& enviro
     into.notes.push_back(fmt::format("{} is not used: {} is set", name, rival->second.where));
     return {};
   }
-  const auto parsed = parse_number(text);
-  const auto number = parsed ? number_in(*parsed) : std::nullopt;
-  if (!number || *number <= 0) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{} = {} is not a number above 0", name, shown(text)),
-                fmt::format("it counts {}", compat.meaning));
+  const auto value = compat_value(compat, text, in_force);
+  if (!value) {
+    return std::unexpected(value.error());
   }
-  into.layer.emplace(compat.key, Setting{compat.convert(*number, in_force), name});
+  into.layer.emplace(compat.key, Setting{*value, name});
   into.notes.push_back(fmt::format("{} = {} sets {} (LEVEE_COMPAT=1); its name here is {}", name,
                                    text, compat.key, env_name(compat.key)));
   return {};

@@ -7,6 +7,7 @@
 
 #include "config/compat.hpp"
 #include "config/key_types.hpp"
+#include "config/models.hpp"
 #include "config/nearest.hpp"
 
 namespace levee::config {
@@ -33,6 +34,10 @@ Mend absolute_path(const std::string& text) {
     return std::nullopt;
   }
   return "give the whole path, beginning with /; ~ and variables are not expanded";
+}
+
+Mend model_directory(const std::string& text) {
+  return text.empty() ? "give a path" : absolute_path(text);
 }
 
 Mend socket_path(const std::string& text) {
@@ -178,6 +183,12 @@ std::vector<Key> gpu_keys() {
               "Time between two rows of the GPU metrics history."),
       whole_number("history_size", manager(&GpuManager::history_size), 1, 100'000,
                    "How many rows the GPU metrics history has at most."),
+      whole_number("model_cache_size", field(&Config::model_cache, &ModelCache::size), 0, 4'096,
+                   "How many models jobs may keep loaded; the least recently used beyond it are "
+                   "proposed for eviction."),
+      text("model_cache_dir", "path", field(&Config::model_cache, &ModelCache::dir),
+           "an absolute path", model_directory,
+           "Where model files are kept, for those who ask; Levee itself does not look into it."),
       at_next_start(
           boolean("gpu.enabled", field(&Config::gpu, &Gpu::enabled), "Whether GPUs are watched.")),
       boolean("gpu.speed_file", field(&Config::gpu, &Gpu::speed_file),
@@ -292,6 +303,9 @@ std::vector<Key> all_keys() {
 
 /// What somebody who wrote `name` may have meant.
 std::string suggestion(std::string_view name) {
+  if (is_about_models(name)) {
+    return "models are described in the configuration file, or by PUT /api/v1/models";
+  }
   std::vector<std::string> names;
   std::string section;
   for (const Key& key : keys()) {

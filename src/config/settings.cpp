@@ -7,6 +7,7 @@
 #include "config/compat.hpp"
 #include "config/environment.hpp"
 #include "config/file.hpp"
+#include "config/models.hpp"
 
 namespace levee::config {
 namespace {
@@ -171,10 +172,20 @@ Result<Config> Settings::applied() const {
   Config config;
   for (const auto& [origin, layer] : layers_) {
     for (const auto& [name, setting] : layer) {
+      if (origin == Origin::file && is_about_models(name)) {
+        continue;  // below, all of them together
+      }
       if (const auto done = apply(name, setting, origin, config); !done) {
         return std::unexpected(done.error());
       }
     }
+  }
+  if (const auto file = layers_.find(Origin::file); file != layers_.end()) {
+    auto models = models_in(file->second);
+    if (!models) {
+      return std::unexpected(models.error());
+    }
+    config.models = std::move(*models);
   }
   return config;
 }
@@ -217,6 +228,9 @@ std::vector<std::string> changed_keys(const Config& before, const Config& after)
     if (key.show(before) != key.show(after)) {
       changed.emplace_back(key.name);
     }
+  }
+  if (before.models != after.models) {
+    changed.emplace_back(kModelsTable);
   }
   return changed;
 }

@@ -90,7 +90,7 @@ class Settings {
   std::vector<std::string> notes_;
 };
 
-/// The keys whose value differs between two configurations.
+/// The keys whose value differs between two configurations, and "models" if those do.
 [[nodiscard]] std::vector<std::string> changed_keys(const Config& before, const Config& after);
 
 }  // namespace levee::config

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "config/keys.hpp"
+#include "config/models.hpp"
 #include "config/settings.hpp"
 
 namespace levee::config {
@@ -128,8 +129,13 @@ class Flattener {
                   fmt::format("{}: {} is a value, not a table", place, path),
                   fmt::format("write {} = …", path));
     }
+    if (table.empty() && is_about_models(path) && path != kModelsTable) {
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("{}: {} says nothing of its model", place, shown(path)),
+                  "give cpu_memory_gb, gpu_memory_gb or both");
+    }
     const auto is_inside = [&](const Key& key) { return key.name.starts_with(path + "."); };
-    if (table.empty() && std::ranges::none_of(keys(), is_inside)) {
+    if (table.empty() && path != kModelsTable && std::ranges::none_of(keys(), is_inside)) {
       return std::unexpected(find_key(path).error().within(place));
     }
     return add(table, path + ".");

@@ -356,6 +356,9 @@ Result<api::Outcome> Daemon::execute(const api::Command& command) {
     }
     return updated;
   }
+  if (auto outcome = engine_.models().execute(command, read_clock())) {
+    return std::move(*outcome);
+  }
   return api::CleanedUp{.cpu_freed = {},
                         .gpu_freed = {},
                         .message =

@@ -55,7 +55,8 @@ Event cap_event(Bytes total, const policy::HostLines& lines, Now now) {
 Engine::Engine(std::shared_ptr<const config::Settings> settings, std::string hostname)
     : settings_(std::move(settings)),
       hostname_(std::move(hostname)),
-      history_(settings_->config().history_seconds, capacity_for(settings_->config())) {}
+      history_(settings_->config().history_seconds, capacity_for(settings_->config())),
+      models_(settings_->config()) {}
 
 Tick Engine::tick(Readings readings, const api::GuardView& guard, const api::DaemonView& daemon,
                   Now now) {
@@ -167,6 +168,8 @@ std::shared_ptr<const api::View> Engine::make_view(std::shared_ptr<const Snapsho
   view->settings = settings_;
   view->pressed_gpu = most_pressed(gpus);
   view->gpus = std::move(gpus);
+  view->models = models_.registry();
+  view->model_cache = models_.cache();
   view->guard = guard;
   view->daemon = daemon;
   view->snapshot = std::move(snapshot);
@@ -202,6 +205,7 @@ Told Engine::apply(std::shared_ptr<const config::Settings> settings, Now now) {
   const auto changed = config::changed_keys(settings_->config(), settings->config());
   settings_ = std::move(settings);
   history_.resize(settings_->config().history_seconds, capacity_for(settings_->config()));
+  models_.configure(settings_->config());
   return record(plain_event(
       EventKind::config_changed,
       changed.empty() ? std::string("Configuration read again; nothing changed")

@@ -14,6 +14,7 @@
 #include "control/throttle.hpp"
 #include "core/snapshot.hpp"
 #include "engine/gpu_tracks.hpp"
+#include "engine/models.hpp"
 #include "gpus/gpu_source.hpp"
 #include "history/host_sample.hpp"
 #include "history/window.hpp"
@@ -60,6 +61,9 @@ class Engine {
     return settings_;
   }
 
+  /// What is known about models; changed by commands between two ticks.
+  [[nodiscard]] Models& models() { return models_; }
+
  private:
   [[nodiscard]] std::shared_ptr<const Snapshot> fold(Readings readings, const api::GuardView& guard,
                                                      Now now);
@@ -80,6 +84,7 @@ class Engine {
   std::optional<Sampled<HostReading>> last_host_;
   history::Window<history::HostSample> history_;
   GpuTracks gpu_tracks_;
+  Models models_;
   policy::AlertBook alerts_;
   Level level_ = Level::unavailable;
   Level known_level_ = Level::unavailable;  ///< The last one that came from a reading.

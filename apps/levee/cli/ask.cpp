@@ -28,7 +28,7 @@ api::Ports ports_around(std::shared_ptr<const api::View> view) {
 
 /// What only a daemon has is unknown, not zero.
 void leave_out_daemon(Json& json) {
-  for (const char* part : {"daemon", "guard", "store"}) {
+  for (const char* part : {"daemon", "guard", "store", "cache"}) {
     if (json.is_object() && json.contains(part)) {
       json[part] = nullptr;
     }
@@ -46,6 +46,29 @@ Result<Json> get(Client& client, std::string_view target) {
 }
 
 }  // namespace
+
+std::string percent_encoded(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    const bool is_plain =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    result += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return result;
+}
+
+std::string remarks_on(const Answer& answer, const Style& style) {
+  std::string text;
+  if (!answer.note.empty()) {
+    text += line({{"trouble: ", Color::orange}, {answer.note}}, style);
+  }
+  if (answer.bad_settings) {
+    text += line({{"trouble: ", Color::orange},
+                  {fmt::format("judged by built-in settings: {}", answer.bad_settings->message)}},
+                 style);
+  }
+  return text;
+}
 
 Result<Json> parse_answer(std::string_view body) {
   Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);

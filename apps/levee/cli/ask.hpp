@@ -11,6 +11,7 @@
 #include "cli/options.hpp"
 #include "levee/client.hpp"
 #include "levee/result.hpp"
+#include "render/style.hpp"
 
 namespace levee::cli {
 
@@ -36,6 +37,12 @@ struct Answer {
 
 /// What the API answers to GET `target` without a daemon, judged by `settings`.
 [[nodiscard]] Result<Json> look(const config::Settings& settings, std::string_view target);
+
+/// What should be known of how `answer` came about, a line each; empty when a daemon gave it.
+[[nodiscard]] std::string remarks_on(const Answer& answer, const Style& style);
+
+/// `text` for the query of an address; users of directory services have backslashes and spaces.
+[[nodiscard]] std::string percent_encoded(std::string_view text);
 
 /// The JSON of an answer's body.
 [[nodiscard]] Result<Json> parse_answer(std::string_view body);

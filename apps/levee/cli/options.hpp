@@ -45,6 +45,8 @@ void declare_status(CLI::App& root, Run& chosen);
 void declare_check(CLI::App& root, Run& chosen);
 void declare_ps(CLI::App& root, Run& chosen);
 void declare_alerts(CLI::App& root, Run& chosen);
+void declare_models(CLI::App& root, Run& chosen);
+void declare_validate(CLI::App& root, Run& chosen);
 void declare_history(CLI::App& root, Run& chosen);
 void declare_config(CLI::App& root, Run& chosen);
 void declare_run(CLI::App& root, Run& chosen);

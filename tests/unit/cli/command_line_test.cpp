@@ -34,6 +34,8 @@ TEST(Parse, AcceptsEverySubcommand) {
   EXPECT_TRUE(runs({"alerts", "--since", "7d"}));
   EXPECT_TRUE(runs({"ps"}));
   EXPECT_TRUE(runs({"ps", "--user", "alice", "--sort", "growth", "--limit", "5", "--pss"}));
+  EXPECT_TRUE(runs({"validate", "facebook/musicgen-small", "--gpu", "0", "--json"}));
+  EXPECT_TRUE(runs({"models", "--json"}));
   EXPECT_TRUE(runs({"history", "--window", "24h", "--series", "cpu"}));
   EXPECT_TRUE(runs({"config", "show"}));
   EXPECT_TRUE(runs({"config", "check", "levee.toml"}));
@@ -62,6 +64,8 @@ TEST(Parse, GivesHelpWithExamplesAndExitCodesForEverySubcommand) {
                                                        {"ps"},
                                                        {"alerts"},
                                                        {"history"},
+                                                       {"models"},
+                                                       {"validate"},
                                                        {"config"},
                                                        {"doctor"},
                                                        {"config", "show"},

@@ -106,7 +106,8 @@ const Environment kOldNames{{"MEMORY_WARNING_GB", "6"},
                             {"MEMORY_CRITICAL_GB", "1.5"},
                             {"MUSICGEN_MEMORY_PRESSURE_THRESHOLD", "0.7"},
                             {"MUSICGEN_MONITORING_INTERVAL", "4.0"},
-                            {"MUSICGEN_HISTORY_SIZE", "300"}};
+                            {"MUSICGEN_HISTORY_SIZE", "300"},
+                            {"MUSICGEN_MODEL_CACHE_SIZE", "7"}};
 
 Environment with_compat(Environment environment) {
   environment["LEVEE_COMPAT"] = "1";
@@ -133,6 +134,7 @@ TEST(CompatNames, SetTheirKeysInTheirOldUnitsAndAreNoted) {
   EXPECT_EQ(config.thresholds.memory_pressure_threshold, 0.7);
   EXPECT_EQ(config.monitoring_interval, std::chrono::seconds{4});
   EXPECT_EQ(config.history_seconds, std::chrono::seconds{1200}) << "300 samples, one each 4 s";
+  EXPECT_EQ(config.model_cache.size, 7);
   EXPECT_EQ(settings->provenance("host_available_warning").origin, Origin::environment);
   EXPECT_EQ(settings->provenance("host_available_warning").where, "MEMORY_WARNING_GB");
   ASSERT_EQ(settings->notes().size(), kOldNames.size());
@@ -152,6 +154,14 @@ TEST(CompatNames, CountSamplesAtTheIntervalInForce) {
   const auto settings = load(environment, {{"monitoring_interval", "2.5"}});
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->config().history_seconds, std::chrono::seconds{2500});
+}
+
+TEST(CompatNames, MayBeAText) {
+  const Environment environment{{"LEVEE_COMPAT", "1"}, {"MUSICGEN_MODEL_CACHE_DIR", "/srv/7"}};
+  const auto settings = load(environment);
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(settings->config().model_cache.dir, "/srv/7");
+  EXPECT_EQ(load({})->config().model_cache.dir, "/tmp/models");
 }
 
 TEST(CompatNames, YieldToTheCanonicalName) {
@@ -178,7 +188,9 @@ TEST(CompatNames, AreHeldToTheRangeOfTheirKey) {
                                                {"MEMORY_CRITICAL_GB", "0.001"},
                                                {"MUSICGEN_MEMORY_PRESSURE_THRESHOLD", "85"},
                                                {"MUSICGEN_MONITORING_INTERVAL", "0.001"},
-                                               {"MUSICGEN_HISTORY_SIZE", "1e9"}}) {
+                                               {"MUSICGEN_HISTORY_SIZE", "1e9"},
+                                               {"MUSICGEN_MODEL_CACHE_SIZE", "4097"},
+                                               {"MUSICGEN_MODEL_CACHE_DIR", "models"}}) {
     const auto settings = load({{"LEVEE_COMPAT", "1"}, {name, value}});
     ASSERT_FALSE(settings) << name << " = " << value;
     EXPECT_THAT(settings.error().message, HasSubstr(name + ": "));
