@@ -36,7 +36,7 @@ def test_an_hour_of_everything():
                 except Exception as error:  # noqa: BLE001 - any failure fails the test below
                     failures.append(repr(error))
                     return
-        return threading.Thread(target=loop)
+        return threading.Thread(target=loop, daemon=True)
 
     with Levee("--set", "monitoring_interval=0.1", "--set", "history_seconds=60") as levee:
         def ask():
@@ -60,10 +60,19 @@ def test_an_hour_of_everything():
                 connection.sendall(os.urandom(random.randrange(1, 5000)))
                 connection.recv(100)
 
+        def book():
+            name = f"soak-{random.randrange(20)}"
+            status, _ = levee.request("POST", "/api/v1/leases", {
+                "id": name, "host_memory": f"{random.randrange(1, 4000)}MB",
+                "wait_seconds": random.randrange(3), "ttl_seconds": 1 + random.randrange(60)})
+            assert status in (201, 202, 409), status
+            levee.request("DELETE", f"/api/v1/leases?id=soak-{random.randrange(20)}")
+            time.sleep(0.02)
+
         def churn():
             subprocess.run(["true"], check=True)
 
-        threads = [repeat(action) for action in (ask, ask, change, stream, garbage, churn)]
+        threads = [repeat(action) for action in (ask, ask, change, stream, garbage, book, churn)]
         for thread in threads:
             thread.start()
         try:

@@ -22,6 +22,7 @@ api::Ports ports_around(std::shared_ptr<const api::View> view) {
       .stored_history = [=](const auto&,
                             const auto& answer) { answer(std::unexpected(no_daemon)); },
       .stored_events = [=](const auto&, const auto& answer) { answer(std::unexpected(no_daemon)); },
+      .ledger = {},
       .now = engine::read_clock,
       .authority = {}};
 }
@@ -151,16 +152,6 @@ Result<Answer> ask_or_look(const Connection& connection, const std::optional<std
   }
   answer.body = std::move(*body);
   return answer;
-}
-
-std::string percent_encoded(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    const bool is_plain =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    result += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return result;
 }
 
 }  // namespace levee::cli

@@ -47,7 +47,4 @@ struct Answer {
 /// The JSON of an answer's body.
 [[nodiscard]] Result<Json> parse_answer(std::string_view body);
 
-/// `text` for the query of an address; users of directory services have backslashes and spaces.
-[[nodiscard]] std::string percent_encoded(std::string_view text);
-
 }  // namespace levee::cli

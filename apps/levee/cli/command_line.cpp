@@ -169,7 +169,9 @@ Parsed parse_with(CLI::App& root, std::vector<std::string> arguments, const Run&
     return misuse(innermost(root), error.what(), {});
   }
   CLI::App& command = innermost(root);
-  if (const auto extra = command.remaining(); !extra.empty()) {
+  auto extra = command.remaining();
+  std::erase(extra, "--");  // What follows it is the command's own.
+  if (!extra.empty()) {
     return unknown_argument(command, extra.front());
   }
   if (!chosen) {
