@@ -95,7 +95,7 @@ int grant(const GrantOptions& options, const Surroundings& surroundings) {
   if (!ledger) {
     return complain(ledger.error());
   }
-  auto lease = ledger->call("POST", "/api/v1/leases", *body);
+  auto lease = request_lease(*ledger, *body);
   if (lease && text_at(*lease, "state") == "waiting") {
     lease = wait_for_grant(*ledger, text_at(*lease, "id").value_or(""), [](const Json&) {});
   }

@@ -44,7 +44,7 @@ Result<Json> obtain(Ledger& ledger, const Options& options, Json body, pid_t own
   if (!options.wish.name) {
     body["name"] = std::filesystem::path(options.command.front()).filename().string();
   }
-  auto lease = ledger.call("POST", "/api/v1/leases", body);
+  auto lease = request_lease(ledger, body);
   if (!lease || text_at(*lease, "state") == "granted") {
     return lease;
   }

@@ -40,7 +40,8 @@ class Members {
   Members(const ordered_json& object, std::span<const std::string_view> known) : object_(object) {
     for (const auto& [name, value] : object.items()) {
       if (std::ranges::find(known, name) == known.end()) {
-        const auto nearest = config::nearest(name, std::vector<std::string>(known.begin(), known.end()));
+        const auto nearest =
+            config::nearest(name, std::vector<std::string>(known.begin(), known.end()));
         refuse(fmt::format("{} is nothing a lease has", in_quotes(name)),
                nearest ? fmt::format("did you mean {}?", *nearest)
                        : fmt::format("it may have {}", fmt::join(known, ", ")));
@@ -144,6 +145,11 @@ class Members {
 std::optional<std::string> uuid_of(Members& members, const View& view, const ordered_json& name) {
   const std::string text = name.is_string() ? name.get<std::string>() : name.dump();
   const auto gpu = find_gpu(view, text);
+  if (!gpu && !view.snapshot->gpus_known) {
+    members.refuse(Error{ErrorCode::unavailable, "the GPUs have not been looked at yet",
+                         "try again in a second; `levee doctor` says more"});
+    return std::nullopt;
+  }
   if (!gpu) {
     members.refuse(gpu.error());
     return std::nullopt;
@@ -217,13 +223,13 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
   demand.host = members.amount("host_memory").value_or(Bytes{});
   demand.placement = members.word("placement", &ledger::parse_placement, demand.placement,
                                   "best_fit, spread, pack");
-  demand.least_capability = members.word<std::optional<ComputeCapability>>(
-      "min_compute",
-      [](std::string_view text) -> std::optional<std::optional<ComputeCapability>> {
-        const auto capability = parse_capability(text);
-        return capability ? std::optional(capability) : std::nullopt;
-      },
-      std::nullopt, R"(compute capabilities such as "8.0")");
+  if (const std::string least = members.text("min_compute"); !least.empty()) {
+    demand.least_capability = parse_capability(least);
+    if (!demand.least_capability) {
+      members.refuse(fmt::format("\"min_compute\" is {}", in_quotes(least)),
+                     R"(write a compute capability such as "8.0")");
+    }
+  }
   constexpr std::int64_t kPriority = 1000;
   demand.priority = static_cast<int>(members.number("priority", -kPriority, kPriority).value_or(0));
   demand.yieldable = members.flag("yieldable");

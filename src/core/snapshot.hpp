@@ -27,6 +27,7 @@ struct Snapshot {
   std::optional<Sampled<HostReading>> host;
   std::vector<ProcessReading> processes;  ///< Largest resident set first.
   std::vector<GpuReading> gpus;           ///< By index; MIG instances after their device.
+  bool gpus_known = false;                ///< False: nobody has said yet which GPUs there are.
   std::vector<GpuXid> xids;               ///< New at this tick.
   std::size_t processes_seen = 0;         ///< How many processes the machine has.
   bool brake_line_reached = false;        ///< The guard thread's word, at its last look.

@@ -138,6 +138,7 @@ std::shared_ptr<const Snapshot> Engine::fold(Readings readings, const api::Guard
     snapshot->troubles.push_back({"processes", readings.processes.error()});
   }
   snapshot->gpus = std::move(readings.gpus.gpus);
+  snapshot->gpus_known = readings.gpus.is_known;
   snapshot->xids = std::move(readings.gpus.xids);
   gpu_tracks_.complete(snapshot->gpus, snapshot->host);
   return snapshot;

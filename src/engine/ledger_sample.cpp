@@ -113,6 +113,7 @@ LedgerSample ledger_sample(const api::View& view, const api::LedgerView* ledger,
   const MonoTime now = view.snapshot->at.mono;
   LedgerSample sample{.supply = {}, .rules = rules_of(view)};
   Supply& supply = sample.supply;
+  supply.devices_known = view.snapshot->gpus_known;
   for (const api::GpuView& gpu : view.gpus) {
     supply.devices.push_back(device_of(view, gpu));
   }

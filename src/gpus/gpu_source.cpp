@@ -90,6 +90,7 @@ struct GpuSource::Impl {
   std::vector<pid_t> left_behind;
   std::vector<SourceTrouble> troubles;  ///< In force.
   std::vector<GpuXid> xids;             ///< Not yet handed out.
+  bool is_known = false;
 };
 
 // --- asking
@@ -206,6 +207,7 @@ Result<void> GpuSource::Impl::take(wire::Message message, MonoTime now) {
 void GpuSource::Impl::take_list(const wire::Devices& list, MonoTime now) {
   roster.list(list.devices, now);
   troubles = std::exchange(life->heard, {});
+  is_known = true;
   if (!std::exchange(life->has_listed, true) && life->silent_since) {
     life->silent_since = now;  // From here on it is the devices that are silent.
   }
@@ -214,6 +216,7 @@ void GpuSource::Impl::take_list(const wire::Devices& list, MonoTime now) {
 void GpuSource::Impl::take_trouble(wire::Trouble trouble) {
   life->has_explained = true;
   life->no_driver = trouble.no_driver;
+  is_known |= trouble.no_driver;
   if (!trouble.no_driver) {
     put(life->heard, trouble.trouble);
     put(troubles, std::move(trouble.trouble));
@@ -288,7 +291,8 @@ GpuScan GpuSource::Impl::finish_while(Condition waits, MonoTime now, MonoTime de
     static_cast<void>(life->process.wait(left));
     receive(now);
   }
-  return {roster.rows(now, options.hung_after), std::exchange(xids, {}), troubles};
+  return {roster.rows(now, options.hung_after), std::exchange(xids, {}), troubles,
+          is_known || options.helper.empty()};
 }
 
 GpuSource::GpuSource(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -26,6 +26,8 @@ struct GpuScan {
   std::vector<GpuReading> gpus;  ///< By index; MIG instances after their device.
   std::vector<GpuXid> xids;      ///< New since the last scan.
   std::vector<SourceTrouble> troubles;
+  bool is_known =
+      false;  ///< Whether it was ever said which GPUs there are, or that there are none.
 };
 
 class GpuSource {

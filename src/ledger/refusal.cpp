@@ -84,6 +84,11 @@ std::optional<Denial> object_to_amounts(const Demand& demand) {
 }
 
 std::optional<Denial> object_to_devices(const Demand& demand, const Supply& supply) {
+  const bool wants_devices = !demand.named.empty() || demand.any_devices > 0;
+  if (wants_devices && !supply.devices_known) {
+    return refuse(ErrorCode::unavailable, "the GPUs have not been looked at yet",
+                  "try again in a second; `levee doctor` says more");
+  }
   for (const DeviceShare& share : demand.named) {
     if (std::ranges::count(supply.devices, share.uuid, &DeviceSupply::uuid) == 0) {
       return refuse(ErrorCode::not_found,

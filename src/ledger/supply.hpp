@@ -42,6 +42,7 @@ struct Use {
 
 struct Supply {
   std::vector<DeviceSupply> devices;
+  bool devices_known = true;  ///< False: nobody has said yet which devices there are.
   std::optional<HostSupply> host;
   std::map<std::string, Use, std::less<>> uses;  ///< By account.
 };

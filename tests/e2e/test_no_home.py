@@ -42,6 +42,8 @@ def test_it_serves_from_a_private_directory_where_its_clients_look(environment):
         overview = wait_until(status, 5, "the daemon's answer")
         assert overview["daemon"]["pid"] == daemon.pid
         assert overview["store"]["durable"] is False and "/nonexistent" in overview["store"]["reason"]
+        leases = json.loads(as_user("lease", "list", "--json", env=environment).stdout)
+        assert leases["durable"] is False and "in memory only" in leases["trouble"]
     finally:
         daemon.terminate()
         assert daemon.wait(5) == 0

@@ -301,3 +301,36 @@ class MemoryCgroup:
     def remove(self) -> None:
         wait_until(lambda: not (self.path / "cgroup.procs").read_text(), 5, "an empty cgroup")
         self.path.rmdir()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float):
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class SocketClient:
+    """A connection to a daemon's Unix socket that is kept between requests."""
+
+    def __init__(self, path: Path, timeout: float = 10):
+        self._connection = _UnixConnection(path, timeout)
+
+    def request(self, method: str, path: str, body: dict | None = None) -> tuple[int, dict]:
+        """One request; OSError or HTTPException when the daemon is away."""
+        text = json.dumps(body) if body is not None else None
+        headers = {"Content-Type": "application/json"} if text else {}
+        try:
+            self._connection.request(method, path, body=text, headers=headers)
+            answer = self._connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()

@@ -19,6 +19,9 @@ constexpr int kWatchSeconds = 30;
 constexpr std::chrono::seconds kCallPatience{kWatchSeconds + 10};
 /// How long a daemon may be away before somebody in line gives up.
 constexpr std::chrono::seconds kAbsence{60};
+/// How long a daemon may take to learn which GPUs there are.
+constexpr std::chrono::seconds kStarting{10};
+constexpr std::chrono::milliseconds kPause{200};
 
 bool is_passing(const Error& error) {
   return error.code == ErrorCode::unavailable || error.code == ErrorCode::timed_out;
@@ -166,6 +169,18 @@ Result<Json> to_body(const LeaseWish& wish) {
   return body;
 }
 
+Result<Json> request_lease(Ledger& ledger, const Json& body) {
+  const auto deadline = std::chrono::steady_clock::now() + kStarting;
+  while (true) {
+    auto lease = ledger.call("POST", "/api/v1/leases", body);
+    if (lease || lease.error().code != ErrorCode::unavailable ||
+        std::chrono::steady_clock::now() > deadline) {
+      return lease;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 Result<Json> wait_for_grant(Ledger& ledger, const std::string& id,
                             const std::function<void(const Json&)>& tell) {
   const std::string target =
@@ -181,7 +196,7 @@ Result<Json> wait_for_grant(Ledger& ledger, const std::string& id,
       }
       tell(*lease);
     } else if (lease.error().code == ErrorCode::unavailable && now - heard < kAbsence) {
-      std::this_thread::sleep_for(std::chrono::milliseconds{200});
+      std::this_thread::sleep_for(kPause);
     } else {
       return lease;
     }

@@ -53,6 +53,9 @@ void add_lease_wish(CLI::App& command, LeaseWish& wish);
 /// The body of POST /api/v1/leases.
 [[nodiscard]] Result<Json> to_body(const LeaseWish& wish);
 
+/// POST /api/v1/leases; patient with a daemon that has just started and knows nothing yet.
+[[nodiscard]] Result<Json> request_lease(Ledger& ledger, const Json& body);
+
 /// Waits until a request in line is granted; `tell` hears of its place whenever that changes.
 /// timed_out with the reason when it is over instead.
 [[nodiscard]] Result<Json> wait_for_grant(Ledger& ledger, const std::string& id,

@@ -82,6 +82,14 @@ TEST(Ask, KnowsWhichGpusThereAre) {
   EXPECT_THAT(office.ask(two).denial.error.message, HasSubstr("Levee sees 1"));
 }
 
+TEST(Ask, PutsWhoComesBeforeTheGpusAreKnownOff) {
+  Office office(machine({}));
+  office.supply.devices_known = false;
+  EXPECT_EQ(office.ask(any_gpu("x", 1)).denial.error.code, ErrorCode::unavailable);
+  EXPECT_EQ(office.ask(on_gpu("x", 0, 1)).denial.error.code, ErrorCode::unavailable);
+  EXPECT_TRUE(office.grants(of_host("x", 1)));
+}
+
 TEST(Ask, GrantsNoHostMemoryUnseen) {
   Office office(machine({}));
   office.supply.host.reset();

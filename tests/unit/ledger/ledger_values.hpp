@@ -33,6 +33,7 @@ inline DeviceSupply gpu(int index, std::uint64_t total_gb = 80) {
 
 inline Supply machine(std::vector<DeviceSupply> devices, std::uint64_t host_gb = 100) {
   return {.devices = std::move(devices),
+          .devices_known = true,
           .host = HostSupply{.total = gib(host_gb), .available = gib(host_gb)},
           .uses = {}};
 }
