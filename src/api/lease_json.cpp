@@ -15,24 +15,27 @@ using ledger::DeviceShare;
 using ledger::Lease;
 using nlohmann::ordered_json;
 
-ordered_json shares_json(const std::vector<DeviceShare>& shares, const LedgerView* view) {
+ordered_json shares_json(const std::vector<DeviceShare>& shares, const View* view) {
   ordered_json list = ordered_json::array();
   for (const DeviceShare& share : shares) {
     ordered_json index;
     if (view != nullptr) {
-      const auto device = std::ranges::find(view->devices, share.uuid, &DeviceLine::uuid);
-      index = device == view->devices.end() ? ordered_json() : ordered_json(device->index);
+      const auto gpu = std::ranges::find(view->gpus, share.uuid, [](const GpuView& each) {
+        return std::string_view(each.reading->identity->uuid);
+      });
+      index =
+          gpu == view->gpus.end() ? ordered_json() : ordered_json(gpu->reading->identity->index);
     }
     list.push_back({{"gpu_id", index}, {"uuid", share.uuid}, {"bytes", share.bytes.count}});
   }
   return list;
 }
 
-ordered_json use_json(const ledger::Use& use, const LedgerView* view) {
+ordered_json use_json(const ledger::Use& use, const View* view) {
   return {{"gpus", shares_json(use.devices, view)}, {"host_bytes", use.host.count}};
 }
 
-ordered_json demand_json(const Demand& demand, const LedgerView* view) {
+ordered_json demand_json(const Demand& demand, const View* view) {
   ordered_json json;
   if (demand.any_devices > 0) {
     json["gpus"] = demand.any_devices;
@@ -73,7 +76,7 @@ double booked_gb(const std::vector<DeviceShare>& shares) {
 
 }  // namespace
 
-ordered_json lease_json(const LeaseReport& report, const LedgerView* view, Now now) {
+ordered_json lease_json(const LeaseReport& report, const View* view, Now now) {
   const Lease& lease = report.lease;
   ordered_json json{
       {"id", lease.id},
@@ -102,33 +105,33 @@ ordered_json lease_json(const LeaseReport& report, const LedgerView* view, Now n
   return json;
 }
 
-ordered_json ledger_json(const LedgerView& view, Now now) {
+ordered_json ledger_json(const LedgerView& ledger, const View* view, Now now) {
   ordered_json leases = ordered_json::array();
   std::size_t waiting = 0;
-  for (const LeaseReport& report : view.leases) {
+  for (const LeaseReport& report : ledger.leases) {
     if (report.lease.is_granted()) {
-      leases.push_back(lease_json(report, &view, now));
+      leases.push_back(lease_json(report, view, now));
     } else {
       ++waiting;
     }
   }
   ordered_json devices = ordered_json::array();
-  std::ranges::transform(view.devices, std::back_inserter(devices), device_json);
+  std::ranges::transform(ledger.devices, std::back_inserter(devices), device_json);
   return {{"leases", std::move(leases)},
           {"waiting", waiting},
           {"gpus", std::move(devices)},
           {"host",
-           {{"capacity_bytes", view.host_capacity.count},
-            {"available_bytes", view.host_available.count}}},
-          {"durable", view.durable},
-          {"trouble", view.trouble.empty() ? ordered_json() : ordered_json(view.trouble)}};
+           {{"capacity_bytes", ledger.host_capacity.count},
+            {"available_bytes", ledger.host_available.count}}},
+          {"durable", ledger.durable},
+          {"trouble", ledger.trouble.empty() ? ordered_json() : ordered_json(ledger.trouble)}};
 }
 
-ordered_json queue_json(const LedgerView& view, Now now) {
+ordered_json queue_json(const LedgerView& ledger, const View* view, Now now) {
   ordered_json queue = ordered_json::array();
-  for (const LeaseReport& report : view.leases) {
+  for (const LeaseReport& report : ledger.leases) {
     if (!report.lease.is_granted()) {
-      queue.push_back(lease_json(report, &view, now));
+      queue.push_back(lease_json(report, view, now));
     }
   }
   return {{"queue", std::move(queue)}};

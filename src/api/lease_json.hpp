@@ -9,15 +9,17 @@
 
 namespace levee::api {
 
-/// `view` names the devices; it may be null.
-[[nodiscard]] nlohmann::ordered_json lease_json(const LeaseReport& report, const LedgerView* view,
+/// `view` knows the numbers of the devices; it may be null.
+[[nodiscard]] nlohmann::ordered_json lease_json(const LeaseReport& report, const View* view,
                                                 Now now);
 
 /// GET /api/v1/leases: the granted ones, what may still be promised, and how the ledger is kept.
-[[nodiscard]] nlohmann::ordered_json ledger_json(const LedgerView& view, Now now);
+[[nodiscard]] nlohmann::ordered_json ledger_json(const LedgerView& ledger, const View* view,
+                                                 Now now);
 
 /// GET /api/v1/queue: who waits, in order.
-[[nodiscard]] nlohmann::ordered_json queue_json(const LedgerView& view, Now now);
+[[nodiscard]] nlohmann::ordered_json queue_json(const LedgerView& ledger, const View* view,
+                                                Now now);
 
 /// {"detail", "hint", "code", "shortfalls", "holders"}.
 [[nodiscard]] nlohmann::ordered_json denial_json(const ledger::Denial& denial);

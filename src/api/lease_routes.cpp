@@ -107,10 +107,10 @@ Result<std::string> wanted_id(const Call& call) {
 }
 
 Response standing_response(const LeaseStanding& standing, const std::string& id,
-                           const LedgerPort& port, Now now) {
+                           const Ports& ports) {
   if (standing.report) {
-    const auto view = port.last();
-    return json_response(lease_json(*standing.report, view.get(), now));
+    const auto view = ports.view();
+    return json_response(lease_json(*standing.report, view.get(), ports.now()));
   }
   if (standing.why_over.empty()) {
     return error_response(Error{ErrorCode::not_found,
@@ -150,7 +150,7 @@ Result<void> post_lease(const Call& call, Responder respond) {
     if (answer.outcome == ledger::Outcome::denied) {
       return denied(answer.denial);
     }
-    const auto view = ports->ledger.last();
+    const auto view = ports->view();
     return with_status(
         answer.outcome == ledger::Outcome::granted ? kCreated : kAccepted,
         lease_json(
@@ -178,7 +178,7 @@ Result<void> get_leases(const Call& call, Responder respond) {
     }
     (*port)->show(answer_to<std::shared_ptr<const LedgerView>>(
         std::move(respond), [ports = &call.ports](const std::shared_ptr<const LedgerView>& view) {
-          return json_response(ledger_json(*view, ports->now()));
+          return json_response(ledger_json(*view, ports->view().get(), ports->now()));
         }));
     return {};
   }
@@ -189,7 +189,7 @@ Result<void> get_leases(const Call& call, Responder respond) {
   (*port)->watch(*id, std::chrono::seconds{static_cast<std::int64_t>(*patience)},
                  answer_to<LeaseStanding>(std::move(respond), [id = *id, ports = &call.ports](
                                                                   const LeaseStanding& standing) {
-                   return standing_response(standing, id, ports->ledger, ports->now());
+                   return standing_response(standing, id, *ports);
                  }));
   return {};
 }
@@ -204,7 +204,7 @@ Result<void> delete_lease(const Call& call, Responder respond) {
     return std::unexpected(id.error());
   }
   const auto make = [ports = &call.ports](const LeaseReport& report) {
-    const auto view = ports->ledger.last();
+    const auto view = ports->view();
     return json_response({{"released", lease_json(report, view.get(), ports->now())}});
   };
   (*port)->release(*id, requester_of(call), answer_to<LeaseReport>(std::move(respond), make));
@@ -218,7 +218,7 @@ Result<void> get_queue(const Call& call, Responder respond) {
   }
   (*port)->show(answer_to<std::shared_ptr<const LedgerView>>(
       std::move(respond), [ports = &call.ports](const std::shared_ptr<const LedgerView>& view) {
-        return json_response(queue_json(*view, ports->now()));
+        return json_response(queue_json(*view, ports->view().get(), ports->now()));
       }));
   return {};
 }

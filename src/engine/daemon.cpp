@@ -89,8 +89,9 @@ Daemon::Daemon(Options options, std::optional<StateDirLock> lock,
                 .color = options_.color},
                options_.settings.config()),
       ledger_({.root = options_.root,
-               .file = state_lock_ ? std::optional{options_.state_dir / "ledger.db"} : std::nullopt,
-               .why_no_file = why_no_state_dir,
+               .store = open_ledger(
+                   state_lock_ ? std::optional{options_.state_dir / "ledger.db"} : std::nullopt,
+                   why_no_state_dir),
                .look_again = [this] { look_again(); }}) {
   self_.pid = ::getpid();
   self_.started = started_;

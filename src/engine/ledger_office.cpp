@@ -14,19 +14,6 @@ namespace {
 
 using ledger::Happening;
 
-std::unique_ptr<ledger::Store> open_store(const LedgerOffice::Options& options) {
-  std::string why = options.why_no_file;
-  if (options.file) {
-    auto file = store::LedgerFile::open(*options.file, read_clock().wall);
-    if (file) {
-      return std::move(*file);
-    }
-    why = fmt::format("{}; {}", file.error().message, file.error().hint);
-  }
-  return std::make_unique<ledger::MemoryStore>(
-      fmt::format("promises are kept in memory only, and end with this process: {}", why));
-}
-
 std::string amounts(const ledger::Lease& lease) {
   std::string text;
   for (const ledger::DeviceShare& share : lease.shares) {
@@ -61,15 +48,15 @@ std::string message_of(const Happening& happening, const std::string& user) {
 }  // namespace
 
 LedgerOffice::LedgerOffice(Options options)
-    : options_(std::move(options)),
-      boot_(sources::read_boot_id(options_.root)),
-      users_(options_.root),
-      kinship_(options_.root) {
+    : root_(std::move(options.root)),
+      boot_(sources::read_boot_id(root_)),
+      users_(root_),
+      kinship_(root_) {
   desk_ = std::make_unique<LedgerDesk>(LedgerDesk::Options{
-      .store = open_store(options_),
-      .is_alive = [this](const ProcessId& id) { return is_alive(options_.root, boot_, id); },
+      .store = std::move(options.store),
+      .is_alive = [this](const ProcessId& id) { return is_alive(root_, boot_, id); },
       .user_name = [this](uid_t uid) { return users_.name(uid); },
-      .look_again = options_.look_again,
+      .look_again = std::move(options.look_again),
       .clock = read_clock});
 }
 
@@ -114,8 +101,21 @@ api::LedgerPort LedgerOffice::port() {
                           auto answer) { desk_->watch(std::move(id), patience, answer); },
           .show = [this](auto answer) { desk_->show(answer); },
           .last = [this] { return desk_->view(); },
-          .find_process = [this](pid_t pid) { return find_process(options_.root, boot_, pid); },
+          .find_process = [this](pid_t pid) { return find_process(root_, boot_, pid); },
           .boot = [this] { return boot_; }};
+}
+
+std::unique_ptr<ledger::Store> open_ledger(const std::optional<std::filesystem::path>& file,
+                                           std::string why_not) {
+  if (file) {
+    auto opened = store::LedgerFile::open(*file, read_clock().wall);
+    if (opened) {
+      return std::move(*opened);
+    }
+    why_not = fmt::format("{}; {}", opened.error().message, opened.error().hint);
+  }
+  return std::make_unique<ledger::MemoryStore>(
+      fmt::format("promises are kept in memory only, and end with the daemon: {}", why_not));
 }
 
 }  // namespace levee::engine

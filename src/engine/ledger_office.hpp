@@ -24,12 +24,10 @@ class LedgerOffice {
  public:
   struct Options {
     sources::Root root;
-    std::optional<std::filesystem::path> file;  ///< ledger.db; absent: in memory only,
-    std::string why_no_file;                    ///< for this reason.
-    std::function<void()> look_again;           ///< See LedgerDesk::Options.
+    std::unique_ptr<ledger::Store> store;
+    std::function<void()> look_again;  ///< See LedgerDesk::Options.
   };
 
-  /// Where the file cannot be used the ledger is kept in memory, and its view says so.
   explicit LedgerOffice(Options options);
 
   /// Tells the desk what a tick saw. One thread.
@@ -46,11 +44,16 @@ class LedgerOffice {
   void stop() { desk_->stop(); }
 
  private:
-  const Options options_;
+  const sources::Root root_;
   const BootId boot_;
   sources::UserNames users_;
   sources::Kinship kinship_;
   std::unique_ptr<LedgerDesk> desk_;
 };
+
+/// The ledger's file, for the one process that decides for all. Where there is none, for the reason
+/// `why_not`, or it cannot be used, the book is kept in memory, and says so.
+[[nodiscard]] std::unique_ptr<ledger::Store> open_ledger(
+    const std::optional<std::filesystem::path>& file, std::string why_not);
 
 }  // namespace levee::engine

@@ -13,6 +13,7 @@
 
 #include "engine/attribution.hpp"
 #include "engine/clock.hpp"
+#include "store/ledger_file.hpp"
 
 namespace levee::engine {
 namespace {
@@ -57,7 +58,15 @@ api::Ports ports_of(Published<api::View>& view, LedgerOffice& office) {
 
 }  // namespace
 
-LocalLedger::LocalLedger(Options options)
+Result<std::unique_ptr<LocalLedger>> LocalLedger::open(Options options) {
+  auto file = store::LedgerFile::open(options.state_dir / kFile, read_clock().wall);
+  if (!file) {
+    return std::unexpected(file.error());
+  }
+  return std::unique_ptr<LocalLedger>(new LocalLedger(std::move(options), std::move(*file)));
+}
+
+LocalLedger::LocalLedger(Options options, std::unique_ptr<ledger::Store> store)
     : options_(std::move(options)),
       settings_(std::make_shared<const config::Settings>(options_.settings)),
       host_(options_.root),
@@ -71,10 +80,8 @@ LocalLedger::LocalLedger(Options options)
     wants_look_ = true;
     wake();
   };
-  office_ = std::make_unique<LedgerOffice>(LedgerOffice::Options{.root = options_.root,
-                                                                 .file = options_.state_dir / kFile,
-                                                                 .why_no_file = {},
-                                                                 .look_again = look_again});
+  office_ = std::make_unique<LedgerOffice>(LedgerOffice::Options{
+      .root = options_.root, .store = std::move(store), .look_again = look_again});
   if (::inotify_add_watch(changes_.get(), options_.state_dir.c_str(),
                           IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
     changes_ = sources::Fd{};

@@ -33,8 +33,9 @@ class LocalLedger {
     std::filesystem::path state_dir;
   };
 
-  /// Takes a first look at the machine: up to two seconds where a GPU driver is slow.
-  explicit LocalLedger(Options options);
+  /// Takes a first look at the machine: up to two seconds where a GPU driver is slow. Fails where
+  /// the file cannot be used: promises that nobody else sees would be none.
+  [[nodiscard]] static Result<std::unique_ptr<LocalLedger>> open(Options options);
   ~LocalLedger();
   LocalLedger(const LocalLedger&) = delete;
   LocalLedger& operator=(const LocalLedger&) = delete;
@@ -44,6 +45,8 @@ class LocalLedger {
                                    std::string_view json_body);
 
  private:
+  LocalLedger(Options options, std::unique_ptr<ledger::Store> store);
+
   void look(std::chrono::nanoseconds patience);
   void run(const std::stop_token& stop);
   /// Sleeps until `due`, or until something happens. True when a look is wanted.

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <chrono>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -92,10 +94,24 @@ struct LedgerFile::Impl {
   std::string trouble;
 };
 
+/// Making a file, and switching it to its log, are steps for which SQLite does not wait: the second
+/// of two processes that begin together has to try again.
+Result<std::unique_ptr<SQLite::Database>> open_patiently(const fs::path& file) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{kPatienceMs};
+  while (true) {
+    auto database = open_database(file, kSchema);
+    if (database || database.error().code != ErrorCode::unavailable ||
+        std::chrono::steady_clock::now() > deadline) {
+      return database;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+}
+
 Result<void> LedgerFile::Impl::open() {
   table.reset();
   known_version = -1;
-  auto database = open_database(file, kSchema);
+  auto database = open_patiently(file);
   if (!database) {
     return std::unexpected(database.error());
   }

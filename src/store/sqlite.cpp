@@ -111,6 +111,8 @@ int number(SQLite::Database& database, const char* query) {
 
 /// Another program's database, or one from a newer Levee, is nothing to write to or to move away.
 Result<void> check_owner(SQLite::Database& database, const Schema& schema, const fs::path& file) {
+  // All read at one instant: another process may just be making the file.
+  const SQLite::Transaction instant(database, SQLite::TransactionBehavior::DEFERRED);
   const int application = number(database, "PRAGMA application_id");
   const int version = number(database, "PRAGMA user_version");
   const bool is_new = application == 0 && version == 0 &&
@@ -151,11 +153,17 @@ void configure(SQLite::Database& database) {
 }
 
 void bring_up_to_date(SQLite::Database& database, const Schema& schema) {
-  const auto version = static_cast<std::size_t>(number(database, "PRAGMA user_version"));
-  if (version == schema.steps.size()) {
+  const auto read_version = [&] {
+    return static_cast<std::size_t>(number(database, "PRAGMA user_version"));
+  };
+  if (read_version() == schema.steps.size()) {
     return;
   }
   SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  const std::size_t version = read_version();  // Another process may have been first.
+  if (version == schema.steps.size()) {
+    return;
+  }
   for (const char* step : schema.steps.subspan(version)) {
     database.exec(step);
   }

@@ -139,3 +139,10 @@ def test_two_that_fit_only_alone_never_run_together(place, rounds, tmp_path):
         both = [place.start("--gpu-mem", "50GB", "--wait", "60s", "-q", "--", "sh", "-c", job) for _ in range(2)]
         ends = [(each.communicate(timeout=60)[1], each.returncode) for each in both]
         assert [code for _, code in ends] == [0, 0], (number, ends)
+
+
+def test_without_a_daemon_and_a_file_nothing_is_promised(machine, tmp_path):
+    (tmp_path / "state").write_text("a file where a directory should be")
+    place = Place(machine, tmp_path)
+    done = place.run("--gpu-mem", "1GB", "--", "echo", "ran")
+    assert done.returncode == 125 and "ran" not in done.stdout and "ledger.db" in done.stderr and "hint:" in done.stderr

@@ -67,11 +67,14 @@ Result<Ledger> Ledger::open(const Connection& connection, const std::optional<st
       return std::unexpected(made.error());
     }
   }
-  ledger.local_ = std::make_unique<engine::LocalLedger>(
-      engine::LocalLedger::Options{.settings = std::move(*settings),
-                                   .root = sources::Root{},
-                                   .gpu_helper = gpu_helper(),
-                                   .state_dir = state_dir});
+  auto local = engine::LocalLedger::open({.settings = std::move(*settings),
+                                          .root = sources::Root{},
+                                          .gpu_helper = gpu_helper(),
+                                          .state_dir = state_dir});
+  if (!local) {
+    return std::unexpected(local.error());
+  }
+  ledger.local_ = std::move(*local);
   return ledger;
 }
 

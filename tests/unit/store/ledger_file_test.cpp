@@ -117,8 +117,7 @@ TEST(LedgerFile, GrantsTheLastBytesToOneOfManyProcesses) {
   const TempDir dir;
   constexpr int kProcesses = 8;
   constexpr int kRounds = 50;
-  static_cast<void>(open(dir.path() / "ledger.db"));
-  std::vector<pid_t> children;
+  std::vector<pid_t> children;  // The first of them makes the file.
   for (int process = 0; process < kProcesses; ++process) {
     const pid_t pid = ::fork();
     if (pid == 0) {
