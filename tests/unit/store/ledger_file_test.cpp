@@ -1,10 +1,16 @@
 #include "store/ledger_file.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <random>
+#include <set>
 
 #include "support/small_disk.hpp"
 #include "support/temp_dir.hpp"
@@ -137,6 +143,108 @@ TEST(LedgerFile, GrantsTheLastBytesToOneOfManyProcesses) {
   }
   const auto all = leases(*open(dir.path() / "ledger.db"));
   EXPECT_EQ(all.size(), 80U);  // The GPU has 80 GB, 400 asked for one each.
+}
+
+/// A process that asks, and gives back what anybody has, as fast as it can, and says what was
+/// acknowledged: "+id\n",
+/// "-id\n". Before each attempt it says what it will try: "?id\n".
+[[noreturn]] void live_and_be_killed(const std::filesystem::path& file, int life, int out) {
+  const auto store = open(file);
+  const auto say = [out](char what, const std::string& id) {
+    const std::string line = what + id + '\n';
+    if (::write(out, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+      ::_exit(1);
+    }
+  };
+  for (int i = 0;; ++i) {
+    const std::string id = std::to_string(life) + "/" + std::to_string(i);
+    say('?', id);
+    if (ask(*store, any_gpu(id, 3)) == Outcome::granted) {
+      say('+', id);
+    }
+    // What the dead have left fills the GPU, if nobody gives it back.
+    const auto all = leases(*store);
+    if (all.size() > 10) {
+      const std::string oldest = all.begin()->first;
+      say('?', oldest);
+      Result<Lease> gone;
+      const auto committed =
+          store->transact([&](Book& book) { gone = ledger::release(book, oldest, kMarie); });
+      if (committed && gone) {
+        say('-', oldest);
+      }
+    }
+  }
+}
+
+/// Every line that was written whole.
+std::vector<std::string> lines_of(int fd) {
+  std::string text;
+  std::array<char, 4096> chunk{};
+  for (ssize_t count = 0; (count = ::read(fd, chunk.data(), chunk.size())) > 0;) {
+    text.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+  std::vector<std::string> lines;
+  for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
+    lines.push_back(text.substr(0, end));
+    text.erase(0, end + 1);
+  }
+  return lines;
+}
+
+TEST(LedgerFile, SurvivesTheDeathOfAnyProcessAtAnyMoment) {
+  const TempDir dir;
+  const auto file = dir.path() / "ledger.db";
+  std::mt19937 random(5);
+  std::set<std::string> granted;
+  std::set<std::string> released;
+  std::set<std::string> unsure;  // Killed before the answer.
+  std::size_t operations = 0;
+  int life = 0;
+  while (operations < 10'000) {
+    std::vector<std::pair<pid_t, int>> processes;
+    for (int i = 0; i < 8; ++i) {
+      std::array<int, 2> ends{};
+      ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+      ++life;
+      const pid_t pid = ::fork();
+      if (pid == 0) {
+        ::close(ends[0]);
+        live_and_be_killed(file, life, ends[1]);
+      }
+      ::close(ends[1]);
+      processes.emplace_back(pid, ends[0]);
+    }
+    for (const auto& [pid, fd] : processes) {
+      ::usleep(static_cast<useconds_t>(random() % 30'000));
+      ASSERT_EQ(::kill(pid, SIGKILL), 0);
+      std::string tried;
+      for (const std::string& line : lines_of(fd)) {
+        const std::string id = line.substr(1);
+        if (line[0] == '?') {
+          tried = id;
+        } else {
+          (line[0] == '+' ? granted : released).insert(id);
+          tried.clear();
+          ++operations;
+        }
+      }
+      unsure.insert(tried);
+      ::close(fd);
+      ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+    }
+  }
+  const auto there = leases(*open(file));
+  Bytes promised;
+  for (const auto& [id, lease] : there) {
+    promised += lease.shares.at(0).bytes;
+    EXPECT_TRUE(granted.contains(id) || unsure.contains(id)) << id << " was never granted";
+    EXPECT_TRUE(!released.contains(id) || unsure.contains(id)) << id << " was given back";
+  }
+  EXPECT_LE(promised, gib(80));
+  for (const std::string& id : granted) {
+    EXPECT_TRUE(there.contains(id) || released.contains(id) || unsure.contains(id)) << id;
+  }
 }
 
 TEST(LedgerFile, ChangesNothingWhereTheDiskIsFull) {
