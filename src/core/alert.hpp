@@ -56,7 +56,7 @@ struct Alert {
   std::optional<WallTime> resolved_at;
 
   // The wall times above are for people and may jump; rules reckon with these.
-  MonoTime last_active{};                 ///< When it was last active.
+  MonoTime last_active;                   ///< When it was last active.
   std::optional<MonoTime> last_critical;  ///< When it was last critical or worse.
 };
 

@@ -46,7 +46,7 @@ class GpuTracks {
     Level known = Level::unavailable;  ///< The last state that came from a reading.
     bool is_lost = false;
     bool is_overheated = false;
-    MonoTime read_at{};
+    MonoTime read_at;
     control::Throttle throttle;
     history::Blocks<history::GpuSample> past;
     std::vector<GpuXid> xids;

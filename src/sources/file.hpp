@@ -18,7 +18,7 @@ class Fd {
   explicit Fd(int fd) noexcept : fd_(fd) {}
   Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Fd& operator=(Fd&& other) noexcept {
-    Fd old(std::move(*this));
+    const Fd old(std::move(*this));
     fd_ = std::exchange(other.fd_, -1);
     return *this;
   }

@@ -69,6 +69,7 @@ std::string name_of(const Json& gpu) {
 /// Who may hold it and what frees it, the likeliest first.
 std::string freeing_hint(const std::vector<sources::HolderAdvice>& advice) {
   std::vector<std::string> parts;
+  parts.reserve(advice.size());
   for (const sources::HolderAdvice& each : advice) {
     parts.push_back(each.command.empty() ? each.text
                                          : fmt::format("{}: {}", each.text, each.command));

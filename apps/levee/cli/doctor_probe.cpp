@@ -187,6 +187,7 @@ Facts probe(const Connection& connection, const std::optional<std::string>& conf
   gpus.wanted = own.gpu.enabled;
   complete(gpus, overview_of(daemon, settings));
   advise_on(gpus, root);
+  auto port_holder = has_port ? sources::holder_of_port(root, (*listen)->port) : std::nullopt;
   return {.daemon = std::move(daemon),
           .host = std::move(host),
           .host_troubles = std::move(troubles),
@@ -196,7 +197,7 @@ Facts probe(const Connection& connection, const std::optional<std::string>& conf
               state_dir.empty() ? client::default_state_dir(surroundings.lookup(), surroundings.uid)
                                 : fs::path(state_dir)),
           .listen = std::move(listen),
-          .port_holder = has_port ? sources::holder_of_port(root, (*listen)->port) : std::nullopt,
+          .port_holder = std::move(port_holder),
           .protection = actions::probe_protection(),
           .now = engine::read_clock().wall,
           .clock_synchronised = probe_clock(),

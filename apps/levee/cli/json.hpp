@@ -13,16 +13,19 @@ namespace levee::cli {
 using Json = nlohmann::ordered_json;
 
 /// The member at the end of a chain of names; null when any of them is missing.
-[[nodiscard]] inline const Json& member_at(const Json& json) { return json; }
+[[nodiscard]] inline const Json& member_at(const Json& json) {
+  return json;  // NOLINT(bugprone-return-const-ref-from-parameter): callers keep what they look
+                // into
+}
 
 template <class... Names>
 [[nodiscard]] const Json& member_at(const Json& json, std::string_view name, Names... further) {
-  static const Json kNull;
+  static const Json nothing;
   if (!json.is_object()) {
-    return kNull;
+    return nothing;
   }
   const auto found = json.find(name);
-  return found == json.end() ? kNull : member_at(*found, further...);
+  return found == json.end() ? nothing : member_at(*found, further...);
 }
 
 template <class... Names>
@@ -46,9 +49,9 @@ template <class... Names>
 /// The elements of an array; none when it is something else.
 template <class... Names>
 [[nodiscard]] const Json& list_at(const Json& json, Names... names) {
-  static const Json kNone = Json::array();
+  static const Json none = Json::array();
   const Json& value = member_at(json, names...);
-  return value.is_array() ? value : kNone;
+  return value.is_array() ? value : none;
 }
 
 /// As the command line prints it: indented, bad UTF-8 replaced, with '\n'.
