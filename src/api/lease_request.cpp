@@ -40,7 +40,8 @@ class Members {
   Members(const ordered_json& object, std::span<const std::string_view> known) : object_(object) {
     for (const auto& [name, value] : object.items()) {
       if (std::ranges::find(known, name) == known.end()) {
-        const auto nearest = config::nearest(name, std::vector<std::string>(known.begin(), known.end()));
+        const auto nearest =
+            config::nearest(name, std::vector<std::string>(known.begin(), known.end()));
         refuse(fmt::format("{} is nothing a lease has", in_quotes(name)),
                nearest ? fmt::format("did you mean {}?", *nearest)
                        : fmt::format("it may have {}", fmt::join(known, ", ")));
@@ -59,6 +60,15 @@ class Members {
       refuse(fmt::format("{} is not a text", in_quotes(name)), "write it in quotes");
     }
     return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
+  }
+
+  /// A text that names something: not an empty one.
+  [[nodiscard]] std::string id(std::string_view name) {
+    std::string given = text(name);
+    if (given.empty() && find(name) != nullptr) {
+      refuse(fmt::format("{} is empty", in_quotes(name)), "leave it out if there is none");
+    }
+    return given;
   }
 
   [[nodiscard]] std::optional<std::int64_t> number(std::string_view name, std::int64_t least,
@@ -112,7 +122,7 @@ class Members {
   [[nodiscard]] Value word(std::string_view name, std::optional<Value> (*parse)(std::string_view),
                            Value otherwise, std::string_view accepted) {
     const std::string given = text(name);
-    if (given.empty()) {
+    if (find(name) == nullptr) {
       return otherwise;
     }
     const auto value = parse(given);
@@ -140,10 +150,13 @@ class Members {
   std::optional<Error> error_;
 };
 
-/// Whoever names a GPU that is not there has sent a bad request: the path was found.
 std::optional<std::string> uuid_of(Members& members, const View& view, const ordered_json& name) {
-  const std::string text = name.is_string() ? name.get<std::string>() : name.dump();
-  const auto gpu = find_gpu(view, text);
+  if (!name.is_string() && !name.is_number_unsigned()) {
+    members.refuse(fmt::format("{} names no GPU", in_quotes(name.dump())),
+                   R"(write its index, such as 0, or "GPU-…")");
+    return std::nullopt;
+  }
+  const auto gpu = find_gpu(view, name.is_string() ? name.get<std::string>() : name.dump());
   if (!gpu) {
     members.refuse(gpu.error());
     return std::nullopt;
@@ -206,10 +219,7 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
   LeaseBody result;
   ledger::Request& request = result.request;
   Demand& demand = request.demand;
-  request.id = members.text("id");
-  if (request.id.empty() && members.find("id") != nullptr) {
-    members.refuse("the id is empty", "leave it out, and one is made up");
-  }
+  request.id = members.id("id");
   request.name = members.text("name");
   demand.kind = members.word("kind", &ledger::parse_lease_kind, demand.kind,
                              "booking, balloon, model, worker");
@@ -221,13 +231,16 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
       "min_compute",
       [](std::string_view text) -> std::optional<std::optional<ComputeCapability>> {
         const auto capability = parse_capability(text);
-        return capability ? std::optional(capability) : std::nullopt;
+        if (!capability) {
+          return std::nullopt;  // Returned as it is, it would be a capability that is not there.
+        }
+        return capability;
       },
       std::nullopt, R"(compute capabilities such as "8.0")");
   constexpr std::int64_t kPriority = 1000;
   demand.priority = static_cast<int>(members.number("priority", -kPriority, kPriority).value_or(0));
   demand.yieldable = members.flag("yieldable");
-  demand.within = members.text("within");
+  demand.within = members.id("within");
   request.ttl = seconds(members, "ttl_seconds", 1);
   request.wait = seconds(members, "wait_seconds", 0);
   result.owner_pid = owner_pid(members);
@@ -248,7 +261,7 @@ Result<LeaseBody> booking_body(const ordered_json& body, const View& view) {
   if (!megabytes) {
     members.refuse("required_mb is missing", "say how many megabytes, such as 2048");
   }
-  const ordered_json zero = 0;
+  const ordered_json zero = 0U;
   const ordered_json* const gpu = members.find("gpu_id");
   if (const auto uuid = uuid_of(members, view, gpu != nullptr ? *gpu : zero)) {
     result.request.demand.named = {{*uuid, mib(static_cast<std::uint64_t>(megabytes.value_or(1)))}};
