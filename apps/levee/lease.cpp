@@ -197,7 +197,7 @@ void declare_one(CLI::App& parent, Run& chosen, const char* name, const char* wh
 
 void declare_lease(CLI::App& root, Run& chosen) {
   CLI::App* const lease = root.add_subcommand("lease", "Promises of memory: list, grant, release");
-  lease->require_subcommand(1);
+  lease->require_subcommand(0, 1);
   const auto options = std::make_shared<Common>();
   CLI::App* const lists = lease->add_subcommand("list", "Show who was promised what");
   add_common(*lists, *options);

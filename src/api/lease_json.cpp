@@ -83,7 +83,7 @@ ordered_json lease_json(const LeaseReport& report, const View* view, Now now) {
       {"name", lease.name},
       {"kind", to_string(lease.demand.kind)},
       {"state", to_string(lease.state)},
-      {"user", report.user},
+      {"user", report.user.empty() ? ordered_json() : ordered_json(report.user)},
       {"uid", lease.uid},
       {"gpus", shares_json(lease.shares, view)},
       {"host_bytes", lease.is_granted() ? lease.demand.host.count : 0},

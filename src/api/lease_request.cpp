@@ -62,6 +62,15 @@ class Members {
     return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
   }
 
+  /// A text that names something: not an empty one.
+  [[nodiscard]] std::string id(std::string_view name) {
+    std::string given = text(name);
+    if (given.empty() && find(name) != nullptr) {
+      refuse(fmt::format("{} is empty", in_quotes(name)), "leave it out if there is none");
+    }
+    return given;
+  }
+
   [[nodiscard]] std::optional<std::int64_t> number(std::string_view name, std::int64_t least,
                                                    std::int64_t most) {
     const ordered_json* const value = find(name);
@@ -113,7 +122,7 @@ class Members {
   [[nodiscard]] Value word(std::string_view name, std::optional<Value> (*parse)(std::string_view),
                            Value otherwise, std::string_view accepted) {
     const std::string given = text(name);
-    if (given.empty()) {
+    if (find(name) == nullptr) {
       return otherwise;
     }
     const auto value = parse(given);
@@ -141,10 +150,13 @@ class Members {
   std::optional<Error> error_;
 };
 
-/// Whoever names a GPU that is not there has sent a bad request: the path was found.
 std::optional<std::string> uuid_of(Members& members, const View& view, const ordered_json& name) {
-  const std::string text = name.is_string() ? name.get<std::string>() : name.dump();
-  const auto gpu = find_gpu(view, text);
+  if (!name.is_string() && !name.is_number_unsigned()) {
+    members.refuse(fmt::format("{} names no GPU", in_quotes(name.dump())),
+                   R"(write its index, such as 0, or "GPU-…")");
+    return std::nullopt;
+  }
+  const auto gpu = find_gpu(view, name.is_string() ? name.get<std::string>() : name.dump());
   if (!gpu && !view.snapshot->gpus_known) {
     members.refuse(Error{ErrorCode::unavailable, "the GPUs have not been looked at yet",
                          "try again in a second; `levee doctor` says more"});
@@ -212,10 +224,7 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
   LeaseBody result;
   ledger::Request& request = result.request;
   Demand& demand = request.demand;
-  request.id = members.text("id");
-  if (request.id.empty() && members.find("id") != nullptr) {
-    members.refuse("the id is empty", "leave it out, and one is made up");
-  }
+  request.id = members.id("id");
   request.name = members.text("name");
   demand.kind = members.word("kind", &ledger::parse_lease_kind, demand.kind,
                              "booking, balloon, model, worker");
@@ -223,7 +232,8 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
   demand.host = members.amount("host_memory").value_or(Bytes{});
   demand.placement = members.word("placement", &ledger::parse_placement, demand.placement,
                                   "best_fit, spread, pack");
-  if (const std::string least = members.text("min_compute"); !least.empty()) {
+  if (members.find("min_compute") != nullptr) {
+    const std::string least = members.text("min_compute");
     demand.least_capability = parse_capability(least);
     if (!demand.least_capability) {
       members.refuse(fmt::format("\"min_compute\" is {}", in_quotes(least)),
@@ -233,7 +243,7 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
   constexpr std::int64_t kPriority = 1000;
   demand.priority = static_cast<int>(members.number("priority", -kPriority, kPriority).value_or(0));
   demand.yieldable = members.flag("yieldable");
-  demand.within = members.text("within");
+  demand.within = members.id("within");
   request.ttl = seconds(members, "ttl_seconds", 1);
   request.wait = seconds(members, "wait_seconds", 0);
   result.owner_pid = owner_pid(members);
@@ -254,7 +264,7 @@ Result<LeaseBody> booking_body(const ordered_json& body, const View& view) {
   if (!megabytes) {
     members.refuse("required_mb is missing", "say how many megabytes, such as 2048");
   }
-  const ordered_json zero = 0;
+  const ordered_json zero = 0U;
   const ordered_json* const gpu = members.find("gpu_id");
   if (const auto uuid = uuid_of(members, view, gpu != nullptr ? *gpu : zero)) {
     result.request.demand.named = {{*uuid, mib(static_cast<std::uint64_t>(megabytes.value_or(1)))}};

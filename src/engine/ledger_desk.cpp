@@ -122,27 +122,17 @@ void LedgerDesk::release(std::string id, ledger::Requester requester,
 
 void LedgerDesk::watch(std::string id, std::chrono::seconds patience,
                        LedgerPort::Answer<LeaseStanding> answer) {
-  const auto standing = std::make_shared<LeaseStanding>();
-  const MonoTime until = options_.clock().mono + patience;
-  const bool posted = post(
-      {[this, standing, id](Book& book) {
-         if (const Lease* const lease = book.find(id)) {
-           standing->report = report(*lease);
-           standing->report->place = ledger::place_in_line(book, id);
-         }
-       },
-       [this, standing, id, until, answer](const Result<void>& committed) {
-         const bool waits = standing->report && !standing->report->lease.is_granted();
-         if (!committed) {
-           answer(std::unexpected(committed.error()));
-         } else if (waits && until > options_.clock().mono && watchers_.size() < kMostWatchers) {
-           watchers_.emplace(id, Watcher{until, answer});
-         } else {
-           answer(std::move(*standing));
-         }
-       }});
-  if (!posted) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!stopping_ && newcomers_.size() < kMostTasks) {
+      newcomers_.push_back(
+          {std::move(id), options_.clock().mono + patience, std::exchange(answer, nullptr)});
+    }
+  }
+  if (answer) {
     answer(too_busy());
+  } else {
+    wake_.notify_all();
   }
 }
 
@@ -203,15 +193,18 @@ void LedgerDesk::run() {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   while (true) {
     std::vector<Task> tasks;
+    std::vector<Watcher> newcomers;
     bool is_sample = false;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_until(lock, next_turn(),
-                       [this] { return stopping_ || poked_ || new_sample_ || !tasks_.empty(); });
-      if (stopping_ && tasks_.empty()) {
+      wake_.wait_until(lock, next_turn(), [this] {
+        return stopping_ || poked_ || new_sample_ || !tasks_.empty() || !newcomers_.empty();
+      });
+      if (stopping_ && tasks_.empty() && newcomers_.empty()) {
         break;
       }
       tasks.swap(tasks_);
+      newcomers.swap(newcomers_);
       poked_ = false;
       if (new_sample_) {
         sample_ = std::move(*new_sample_);
@@ -220,22 +213,25 @@ void LedgerDesk::run() {
         is_sample = true;
       }
     }
-    take_turn(tasks, is_sample);
+    take_turn(tasks, std::move(newcomers), is_sample);
   }
-  for (auto& [id, watcher] : std::exchange(watchers_, {})) {
+  for (const Watcher& watcher : std::exchange(watchers_, {})) {
     watcher.answer(too_busy());
   }
 }
 
 MonoTime LedgerDesk::next_turn() const {
   auto next = options_.clock().mono + kLongestRest;
-  for (const auto& [id, watcher] : watchers_) {
+  for (const Watcher& watcher : watchers_) {
     next = std::min(next, watcher.until);
   }
   return view_is_old_ ? std::min(next, view_made_ + kViewAge) : next;
 }
 
-void LedgerDesk::take_turn(const std::vector<Task>& tasks, bool is_sample) {
+void LedgerDesk::take_turn(const std::vector<Task>& tasks, std::vector<Watcher> newcomers,
+                           bool is_sample) {
+  const std::size_t new_watchers = newcomers.size();
+  std::ranges::move(newcomers, std::back_inserter(watchers_));
   auto committed = commit(tasks, is_sample);
   if (!committed && committed.error().code == ErrorCode::corrupt) {
     committed = options_.store->begin_anew(options_.clock().wall);
@@ -243,16 +239,15 @@ void LedgerDesk::take_turn(const std::vector<Task>& tasks, bool is_sample) {
       committed = commit(tasks, is_sample);
     }
   }
-  failure_ = committed ? "" : committed.error().message;
   for (const Task& task : tasks) {
     task.tell(committed);
   }
   if (!committed) {
+    fail_watchers(committed.error(), new_watchers);
+    tell_trouble(committed.error());
     return;
   }
-  for (const auto& answer : turn_.answers) {
-    answer();
-  }
+  answer_watchers();
   if (turn_.view) {
     view_.set(turn_.view);
     view_made_ = options_.clock().mono;
@@ -263,11 +258,36 @@ void LedgerDesk::take_turn(const std::vector<Task>& tasks, bool is_sample) {
   }
   const std::scoped_lock lock(mutex_);
   for (Happening& each : turn_.happened) {
+    peaks_.erase(each.lease.id);  // Whoever has the id next begins anew.
     if (past_.happened.size() < kMostHappenings) {
       past_.happened.push_back(std::move(each));
     } else {
       ++past_.unheard;
     }
+  }
+}
+
+/// Nothing has changed. Who came just now, or has waited long enough, is told why; the others go on
+/// waiting.
+void LedgerDesk::fail_watchers(const Error& error, std::size_t newcomers) {
+  const MonoTime now = options_.clock().mono;
+  turn_.over.assign(watchers_.size(), std::nullopt);
+  for (std::size_t i = 0; i < watchers_.size(); ++i) {
+    if (i + newcomers >= watchers_.size() || now >= watchers_[i].until) {
+      turn_.over[i] = std::unexpected(error);
+    }
+  }
+  answer_watchers();
+}
+
+/// The last view goes on, and says what is wrong. The next sample makes a new one: were it tried
+/// again at once, a disk that stays full would be asked without a pause.
+void LedgerDesk::tell_trouble(const Error& error) {
+  view_is_old_ = false;
+  if (const auto last = view_.get()) {
+    auto view = std::make_shared<LedgerView>(*last);
+    view->trouble = error.message;
+    view_.set(std::move(view));
   }
 }
 
@@ -292,7 +312,7 @@ void LedgerDesk::decide(Book& book, const std::vector<Task>& tasks, bool is_samp
   if (has_sample_) {
     happen(ledger::serve(book, {sample_.supply, sample_.rules, now}));
   }
-  end_watches(book, now.mono);
+  look_at_watched(book, now.mono);
   view_is_old_ |= is_sample || !book.changes().empty();
   if (is_sample || (view_is_old_ && now.mono - view_made_ >= kViewAge)) {
     turn_.view = describe(book);
@@ -309,30 +329,40 @@ void LedgerDesk::note_peaks(const Book& book) {
   }
 }
 
-/// Who waits for something that is granted, over or not to be had in time will be told.
-void LedgerDesk::end_watches(const Book& book, MonoTime now) {
-  for (auto each = watchers_.begin(); each != watchers_.end();) {
-    const Lease* const lease = book.find(each->first);
-    if (lease != nullptr && !lease->is_granted() && now < each->second.until) {
-      ++each;
+/// Who watches something that is granted, over or not to be had in time will be told.
+void LedgerDesk::look_at_watched(const Book& book, MonoTime now) {
+  turn_.over.resize(watchers_.size());
+  for (std::size_t i = 0; i < watchers_.size(); ++i) {
+    const Watcher& watcher = watchers_[i];
+    const Lease* const lease = book.find(watcher.id);
+    if (lease != nullptr && !lease->is_granted() && now < watcher.until && i < kMostWatchers) {
       continue;
     }
     LeaseStanding standing;
     if (lease != nullptr) {
       standing.report = report(*lease);
       standing.report->place = ledger::place_in_line(book, lease->id);
-    } else if (const auto over = std::ranges::find_if(
-                   turn_.happened,
-                   [&](const Happening& happening) { return happening.lease.id == each->first; });
-               over != turn_.happened.end()) {
-      standing.why_over = to_string(over->kind);
+    } else {
+      for (const Happening& happening : turn_.happened) {
+        if (happening.lease.id == watcher.id) {
+          standing.why_over = to_string(happening.kind);
+        }
+      }
     }
-    turn_.answers.emplace_back(
-        [answer = std::move(each->second.answer), standing = std::move(standing)]() mutable {
-          answer(std::move(standing));
-        });
-    each = watchers_.erase(each);
+    turn_.over[i] = std::move(standing);
   }
+}
+
+void LedgerDesk::answer_watchers() {
+  std::vector<Watcher> still_waiting;
+  for (std::size_t i = 0; i < watchers_.size(); ++i) {
+    if (auto& standing = turn_.over[i]) {
+      watchers_[i].answer(std::move(*standing));
+    } else {
+      still_waiting.push_back(std::move(watchers_[i]));
+    }
+  }
+  watchers_ = std::move(still_waiting);
 }
 
 // --- what it shows
@@ -363,7 +393,7 @@ bool LedgerDesk::was_in_use(const std::string& account) const {
 std::shared_ptr<const LedgerView> LedgerDesk::describe(const Book& book) const {
   auto view = std::make_shared<LedgerView>();
   view->durable = options_.store->is_durable();
-  view->trouble = failure_.empty() ? options_.store->trouble() : failure_;
+  view->trouble = options_.store->trouble();
   for (const auto& [id, lease] : book.leases()) {
     if (lease.is_granted()) {
       view->leases.push_back(report(lease));

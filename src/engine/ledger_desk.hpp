@@ -80,6 +80,7 @@ class LedgerDesk {
     std::function<void(const Result<void>&)> tell;
   };
   struct Watcher {
+    std::string id;
     MonoTime until;
     api::LedgerPort::Answer<api::LeaseStanding> answer;
   };
@@ -87,7 +88,7 @@ class LedgerDesk {
   /// What one transaction came to, told once it is committed.
   struct Turn {
     std::vector<ledger::Happening> happened;
-    std::vector<std::function<void()>> answers;  ///< To those whose watch is over.
+    std::vector<std::optional<Result<api::LeaseStanding>>> over;  ///< By watcher.
     std::shared_ptr<const api::LedgerView> view;
     bool freed_memory_in_use = false;
   };
@@ -95,11 +96,14 @@ class LedgerDesk {
   bool post(Task task);
   void run();
   [[nodiscard]] MonoTime next_turn() const;
-  void take_turn(const std::vector<Task>& tasks, bool is_sample);
+  void take_turn(const std::vector<Task>& tasks, std::vector<Watcher> newcomers, bool is_sample);
   [[nodiscard]] Result<void> commit(const std::vector<Task>& tasks, bool is_sample);
   void decide(ledger::Book& book, const std::vector<Task>& tasks, bool is_sample);
   void note_peaks(const ledger::Book& book);
-  void end_watches(const ledger::Book& book, MonoTime now);
+  void look_at_watched(const ledger::Book& book, MonoTime now);
+  void fail_watchers(const Error& error, std::size_t newcomers);
+  void answer_watchers();
+  void tell_trouble(const Error& error);
   [[nodiscard]] std::shared_ptr<const api::LedgerView> describe(const ledger::Book& book) const;
   [[nodiscard]] api::LeaseReport report(const ledger::Lease& lease) const;
   [[nodiscard]] bool was_in_use(const std::string& account) const;
@@ -110,6 +114,7 @@ class LedgerDesk {
   std::mutex mutex_;
   std::condition_variable wake_;  // the members below are guarded by mutex_
   std::vector<Task> tasks_;
+  std::vector<Watcher> newcomers_;  ///< They watch from the next turn on.
   std::optional<LedgerSample> new_sample_;
   Past past_;
   bool poked_ = false;
@@ -120,10 +125,9 @@ class LedgerDesk {
   bool has_sample_ = false;
   Turn turn_;
   std::map<std::string, ledger::Use, std::less<>> peaks_;
-  std::multimap<std::string, Watcher, std::less<>> watchers_;
+  std::vector<Watcher> watchers_;
   MonoTime view_made_;
   bool view_is_old_ = false;  ///< The book has changed since.
-  std::string failure_;       ///< Why the last transaction failed; empty: it did not.
 
   std::thread thread_;
 };

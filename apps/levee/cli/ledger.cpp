@@ -103,7 +103,8 @@ void add_lease_wish(CLI::App& command, LeaseWish& wish) {
       ->type_name("SIZE");
   command.add_option("--gpus", wish.gpus, "So many GPUs, any that fit (1)")->type_name("N");
   command.add_option("--gpu", wish.gpu, "This GPU and no other; may be repeated")
-      ->type_name("INDEX|UUID");
+      ->type_name("INDEX|UUID")
+      ->allow_extra_args(false);  // What comes next may be the command.
   command.add_option("--host-mem", wish.host_mem, "Host memory: 8GB")->type_name("SIZE");
   command
       .add_option("--placement", wish.placement,

@@ -42,9 +42,9 @@ std::string gpus_text(const Json& gpus) {
 
 std::string user_of(const Json& lease) { return text_at(lease, "user").value_or(kUnknown); }
 
-std::string owner_of(const Json& lease) {
-  const Json& pid = member_at(lease, "owner_pid");
-  return pid.is_number_integer() ? fmt::format("{}", pid.get<std::int64_t>()) : kUnknown;
+std::string whole_number(const Json& lease, std::string_view name) {
+  const Json& number = member_at(lease, name);
+  return number.is_number_integer() ? fmt::format("{}", number.get<std::int64_t>()) : kUnknown;
 }
 
 /// The largest of what it uses and has used.
@@ -71,9 +71,11 @@ std::string room_line(const Json& gpu) {
 }
 
 std::string time_left(const Json& lease, const char* name) {
+  constexpr double kEver = 1e12;  // No wait is so long, and a whole number can hold it.
   const auto seconds = number_at(lease, name);
-  return seconds ? format_duration(std::chrono::seconds(static_cast<std::int64_t>(*seconds)))
-                 : kUnknown;
+  return seconds && *seconds >= 0 && *seconds < kEver
+             ? format_duration(std::chrono::seconds(static_cast<std::int64_t>(*seconds)))
+             : kUnknown;
 }
 
 /// "asked for 12.0 GiB on GPU 0, used 9.80 GiB at most (82 %)".
@@ -131,7 +133,7 @@ std::string render_leases(const Json& ledger, const Style& style) {
     for (const Json& lease : leases) {
       table.add({{text_at(lease, "id").value_or("?")},
                  {user_of(lease)},
-                 {owner_of(lease)},
+                 {whole_number(lease, "owner_pid")},
                  {text_at(lease, "kind").value_or("?")},
                  {amounts_of(lease)},
                  {used_of(lease, "used")},
@@ -148,8 +150,9 @@ std::string render_leases(const Json& ledger, const Style& style) {
                              amount(member_at(ledger, "host"), "capacity_bytes")),
                  Color::gray}},
                style);
-  if (const auto waiting = number_at(ledger, "waiting"); waiting && *waiting > 0) {
-    text += line({{fmt::format("{:.0f} waiting: `levee queue`", *waiting), Color::orange}}, style);
+  if (number_at(ledger, "waiting").value_or(0) > 0) {
+    text +=
+        line({{whole_number(ledger, "waiting") + " waiting: `levee queue`", Color::orange}}, style);
   }
   if (const auto trouble = text_at(ledger, "trouble")) {
     text += line({{"trouble: ", Color::orange}, {*trouble}}, style);
@@ -164,11 +167,11 @@ std::string render_queue(const Json& queue, const Style& style) {
   }
   Table table({"PLACE", "ID", "USER", "PID", "PRIORITY", "ASKS FOR", "GIVES UP IN", "NAME"});
   for (const Json& lease : line_of_all) {
-    table.add({{fmt::format("{:.0f}", number_at(lease, "place").value_or(0))},
+    table.add({{whole_number(lease, "place")},
                {text_at(lease, "id").value_or("?")},
                {user_of(lease)},
-               {owner_of(lease)},
-               {fmt::format("{:.0f}", number_at(lease, "priority").value_or(0))},
+               {whole_number(lease, "owner_pid")},
+               {whole_number(lease, "priority")},
                {amounts_of(lease)},
                {time_left(lease, "gives_up_in_seconds")},
                {text_at(lease, "name").value_or("")}});

@@ -72,6 +72,7 @@ TEST(ConfigRoute, AnswersWithWhatIsInForceAfterwards) {
           },
       .stored_history = {},
       .stored_events = {},
+      .ledger = {},
       .now = [&] { return house.now; },
       .authority = Authority{.daemon_uid = kDaemonUid}};
   Api api(std::move(ports));

@@ -167,6 +167,9 @@ inline std::shared_ptr<View> example_view() {
 /// An Api with everything around it in the test's hands.
 class House {
  public:
+  /// Without a ledger unless one is handed in.
+  explicit House(LedgerPort ledger = {}) : ledger_(std::move(ledger)) {}
+
   std::shared_ptr<View> view = example_view();
   Now now = example_now();
   std::optional<uid_t> uid = kDaemonUid;
@@ -234,10 +237,12 @@ class House {
                        event_queries.push_back(std::move(query));
                        done(stored_events);
                      },
+                 .ledger = ledger_,
                  .now = [this] { return now; },
                  .authority = Authority{.daemon_uid = kDaemonUid}};
   }
 
+  const LedgerPort ledger_;
   Api api_{ports()};
 };
 

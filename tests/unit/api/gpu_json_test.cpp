@@ -15,7 +15,7 @@ Json ours(const std::shared_ptr<View>& view, std::size_t place = 0) {
 
 TEST(ManagerGpuJson, IsTheDocumentedExample) {
   const auto view = view_with({example_gpu()});
-  EXPECT_EQ(manager_gpu_json(view->gpus.data()), Json::parse(R"({
+  EXPECT_EQ(manager_gpu_json(*view, view->gpus.data()), Json::parse(R"({
     "available": true, "gpu_id": 0, "name": "NVIDIA GeForce RTX 4060", "state": "normal",
     "temperature_celsius": 68.0, "load_percent": 45.2,
     "memory": {"used_mb": 3072, "total_mb": 8192, "free_mb": 5120, "percent": 37.5,
@@ -27,8 +27,9 @@ TEST(ManagerGpuJson, IsTheDocumentedExample) {
 
 TEST(ManagerGpuJson, HasTheSameKeysForNoDeviceAndForAnUnknownOne) {
   const auto view = view_with({example_gpu(), bare_gpu(1)});
-  const Json known = manager_gpu_json(view->gpus.data());
-  for (const Json& json : {manager_gpu_json(nullptr), manager_gpu_json(&view->gpus[1])}) {
+  const Json known = manager_gpu_json(*view, view->gpus.data());
+  for (const Json& json :
+       {manager_gpu_json(*view, nullptr), manager_gpu_json(*view, &view->gpus[1])}) {
     EXPECT_EQ(keys_of(json), keys_of(known));
     EXPECT_EQ(keys_of(json["memory"]), keys_of(known["memory"]));
     EXPECT_EQ(json["state"], "unavailable");
@@ -36,13 +37,13 @@ TEST(ManagerGpuJson, HasTheSameKeysForNoDeviceAndForAnUnknownOne) {
     EXPECT_TRUE(json["memory"]["used_mb"].is_null());
     EXPECT_TRUE(json["memory"]["percent"].is_null());
   }
-  EXPECT_EQ(manager_gpu_json(nullptr)["available"], false);
-  EXPECT_EQ(manager_gpu_json(nullptr)["throttling"]["speed_multiplier"], 1.0);
+  EXPECT_EQ(manager_gpu_json(*view, nullptr)["available"], false);
+  EXPECT_EQ(manager_gpu_json(*view, nullptr)["throttling"]["speed_multiplier"], 1.0);
 }
 
 TEST(ManagerGpuJson, KeepsTheLastFiguresOfALostDevice) {
   const auto view = view_with({lost(example_gpu())});
-  const Json json = manager_gpu_json(view->gpus.data());
+  const Json json = manager_gpu_json(*view, view->gpus.data());
   EXPECT_EQ(json["available"], false);
   EXPECT_EQ(json["state"], "unavailable");
   EXPECT_EQ(json["memory"]["used_mb"], 3072);
@@ -82,7 +83,8 @@ TEST(GpuJson, HasEveryFigureInBaseUnits) {
   for (const auto& [key, value] : json.items()) {
     const bool may_be_null = key == "parent_uuid" || key == "mig_profile" ||
                              key == "gpu_instance" || key == "compute_instance" ||
-                             key == "condition_detail" || key == "memory_reserved_bytes";
+                             key == "condition_detail" || key == "memory_reserved_bytes" ||
+                             key == "memory_committed_bytes";  // The ledger's.
     EXPECT_EQ(value.is_null(), may_be_null) << key;
   }
   EXPECT_EQ(json["memory_used_bytes"], mib(3072).count);

@@ -119,30 +119,6 @@ TEST(GpuManager, TrendOfNothingIsUnknown) {
   EXPECT_EQ(trend["samples"], 0);
 }
 
-TEST(GpuManager, GrantsUpToTheLimitAndNeverTheReserve) {
-  GpuHouse house({example_gpu()});
-  // Of 8192 MB three quarters may be booked; 3072 are used.
-  EXPECT_EQ(data_of(house, "/api/gpu/memory/available"),
-            Json::parse(R"({"gpu_id": 0, "available_mb": 3072, "free_mb": 5120, "limit_mb": 6144,
-                            "reserve_mb": 512})"));
-  with_settings(house, {{"memory_limit_mb", "8192"}});
-  EXPECT_EQ(data_of(house, "/api/gpu/memory/available")["available_mb"], 4608);
-  with_settings(house, {{"memory_limit_mb", "1024"}});
-  EXPECT_EQ(data_of(house, "/api/gpu/memory/available")["available_mb"], 0) << "never negative";
-  with_settings(house, {{"memory_limit_mb", "8192"}, {"memory_reserve_mb", "8192"}});
-  EXPECT_EQ(data_of(house, "/api/gpu/memory/available")["available_mb"], 0);
-}
-
-TEST(GpuManager, GrantsNothingOfWhatItCannotRead) {
-  for (const GpuReading& gpu : {lost(example_gpu()), bare_gpu()}) {
-    GpuHouse house({gpu});
-    const Response refused = house.get("/api/gpu/memory/available");
-    EXPECT_EQ(refused.status, 503);
-    EXPECT_EQ(json_of(refused)["success"], false);
-    EXPECT_THAT(json_of(refused)["error"].get<std::string>(), HasSubstr("GPU 0"));
-  }
-}
-
 TEST(GpuManager, HistoryHasARowPerIntervalAndNoMoreThanAskedFor) {
   GpuHouse house({example_gpu()});
   remember(*house.view, 0, std::vector<double>(60, 50.0));
@@ -250,7 +226,6 @@ INSTANTIATE_TEST_SUITE_P(
                     Refused{"GET", "/api/gpu/temperature/trend?gpu_id=7", 404},
                     Refused{"GET", "/api/gpu/metrics?gpu_id=7", 404},
                     Refused{"GET", "/api/gpu/metrics/history?gpu_id=7", 404},
-                    Refused{"GET", "/api/gpu/memory/available?gpu_id=7", 404},
                     Refused{"GET", "/api/gpu/dashboard?gpu_id=7", 404},
                     Refused{"GET", "/api/gpu/monitoring/start", 405}));
 

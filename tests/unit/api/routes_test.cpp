@@ -233,6 +233,7 @@ Ports bad_ports(House& house) {
                .command = [](Command, const std::function<void(Result<Outcome>)>&) {},
                .stored_history = [](store::Query, const auto&) {},
                .stored_events = [](store::EventQuery, const auto&) {},
+               .ledger = {},
                .now = [] { return example_now(); },
                .authority = Authority{.daemon_uid = kDaemonUid}};
 }
