@@ -65,8 +65,6 @@ struct LedgerPort {
   std::function<void(std::string id, std::chrono::seconds patience, Answer<LeaseStanding>)> watch;
   /// The ledger as it is after everything that was asked before.
   std::function<void(Answer<std::shared_ptr<const LedgerView>>)> show;
-  /// The ledger as it was a moment ago; null before the first sample.
-  std::function<std::shared_ptr<const LedgerView>()> last;
   /// Who a pid is; nothing when there is no such process.
   struct Owner {
     ProcessId id;

@@ -100,7 +100,6 @@ api::LedgerPort LedgerOffice::port() {
           .watch = [this](auto id, auto patience,
                           auto answer) { desk_->watch(std::move(id), patience, answer); },
           .show = [this](auto answer) { desk_->show(answer); },
-          .last = [this] { return desk_->view(); },
           .find_process = [this](pid_t pid) { return find_process(root_, boot_, pid); },
           .boot = [this] { return boot_; }};
 }

@@ -79,7 +79,6 @@ class Ledger {
                 [this](const auto& answer) {
                   reply(answer, [this] { return std::shared_ptr<const LedgerView>(view()); });
                 },
-            .last = [this] { return view(); },
             .find_process = [this](pid_t pid) -> std::optional<LedgerPort::Owner> {
               const auto found = processes.find(pid);
               return found == processes.end() ? std::nullopt : std::optional(found->second);
