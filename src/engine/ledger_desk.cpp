@@ -399,9 +399,10 @@ std::shared_ptr<const LedgerView> LedgerDesk::describe(const Book& book) const {
       view->leases.push_back(report(lease));
     }
   }
+  std::size_t place = 0;
   for (const Lease* waiting : book.queue()) {
     view->leases.push_back(report(*waiting));
-    view->leases.back().place = ledger::place_in_line(book, waiting->id);
+    view->leases.back().place = ++place;
   }
   const ledger::Balance balance = ledger::balance(book, sample_.supply, sample_.rules);
   for (const ledger::DeviceBalance& each : balance.devices) {

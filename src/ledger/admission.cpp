@@ -16,13 +16,13 @@ Demand beyond_account(const Book& book, Demand demand) {
     return demand;
   }
   const Lease* const account = book.find(demand.within);
-  Promise inner;
+  Use inner;
   for (const auto& [id, lease] : book.leases()) {
     if (lease.is_granted() && lease.demand.within == demand.within) {
       add(inner, lease);
     }
   }
-  Promise outer;
+  Use outer;
   add(outer, *account);
   for (DeviceShare& share : demand.named) {
     share.bytes =

@@ -1,12 +1,12 @@
 // Balance: what may still be promised (contract G6). Pure.
 //
+// Leases of one process are one account: what a process uses cannot be told apart by lease.
+//
 //   committed = Σ over accounts of max(promised, used) + use that belongs to no account
 //   available = total − driver-reserved − device_reserve − committed
 //   host      = available (G1) − host_reserve − Σ over accounts of max(0, promised − used)
 #pragma once
 
-#include <map>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -40,17 +40,8 @@ struct Balance {
 /// The most that bookings under `memory_limit` may bring a device to: 75 % of it by default.
 [[nodiscard]] Bytes limit_of(const DeviceSupply& device, const Rules& rules);
 
-/// What an account is promised: by its lease, or by the leases within it where they have more.
-struct Promise {
-  std::vector<DeviceShare> devices;
-  Bytes host;
-};
-using Promises = std::map<std::string, Promise, std::less<>>;
-
-[[nodiscard]] Promises promises(const Book& book);
-
 /// Adds what a granted lease promises by itself.
-void add(Promise& promise, const Lease& lease);
+void add(Use& promised, const Lease& lease);
 
 /// 0 where there is none.
 [[nodiscard]] Bytes share_on(const std::vector<DeviceShare>& shares, std::string_view uuid);

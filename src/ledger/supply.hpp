@@ -34,7 +34,7 @@ struct HostSupply {
   Bytes available;
 };
 
-/// What the processes of an account really use.
+/// What the processes of an account really use, or what an account is promised.
 struct Use {
   std::vector<DeviceShare> devices;
   Bytes host;

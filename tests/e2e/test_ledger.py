@@ -311,12 +311,12 @@ def test_a_damaged_file_is_moved_aside_and_told(machine, tmp_path):
 
 
 CLIENT = """
-import http.client, json, os, random, sys
+import http.client, random, sys
 sys.path.insert(0, sys.argv[1])
 from levee_testing import SocketClient
-client, number, operations = SocketClient(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+client, number, operations, owner = SocketClient(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
 random.seed(number)
-held, sure, unsure = [], set(), set()
+held = []
 def say(kind, name): print(kind, name, flush=True)
 i = 0
 while i < operations:
@@ -325,7 +325,7 @@ while i < operations:
         body, path = None, "/api/v1/leases?id=" + name
     else:
         method, name, path = "POST", f"c{number}-{i}", "/api/v1/leases"
-        body = {"id": name, "gpu_memory": f"{random.randrange(1, 9)}GB", "owner_pid": os.getppid()}
+        body = {"id": name, "gpu_memory": f"{random.randrange(1, 9)}GB", "owner_pid": owner}
     try:
         status, answer = client.request(method, path, body)
     except (OSError, http.client.HTTPException):
@@ -345,49 +345,75 @@ say("done", number)
 """
 
 
+class Clients:
+    """8 processes that book and give back as fast as they can, and write down what they were answered."""
+
+    def __init__(self, socket: Path, owner: int, folder: Path, operations: int):
+        support = str(Path(__file__).resolve().parents[1] / "support")
+        self.logs = [open(folder / f"client-{n}", "w+") for n in range(8)]
+        self.processes = [subprocess.Popen([sys.executable, "-c", CLIENT, support, str(socket), str(n),
+                                            str(operations // 8), str(owner)], stdout=log)
+                          for n, log in enumerate(self.logs)]
+
+    def are_busy(self) -> bool:
+        return any(process.poll() is None for process in self.processes)
+
+    def answers(self) -> tuple[set[str], set[str], set[str]]:
+        """What was granted, given back, and asked without an answer."""
+        assert all(process.returncode == 0 for process in self.processes)
+        kinds = {"granted": set(), "released": set(), "unsure": set(), "done": set()}
+        for log in self.logs:
+            log.seek(0)
+            for line in log:
+                kind, name = line.split(" ", 1)
+                assert kind in kinds, line
+                kinds[kind].add(name.strip())
+        return kinds["granted"], kinds["released"], kinds["unsure"]
+
+    def end(self) -> None:
+        for process, log in zip(self.processes, self.logs):
+            process.kill()
+            process.wait()
+            log.close()
+
+
 def test_what_was_acknowledged_survives_every_crash(machine, tmp_path):
     """8 clients, 10,000 operations, and a daemon that is killed again and again."""
-    folder = tmp_path / "daemon"
-    folder.mkdir()
+    (tmp_path / "daemon").mkdir()
     owner = sleeper()  # of all leases, so that they outlive the clients
-    script = CLIENT.replace("os.getppid()", str(owner.pid))
-    support = str(Path(__file__).resolve().parents[1] / "support")
-    levee = machine.levee(folder=folder)
-    levee.ready()
-    logs = [open(tmp_path / f"client-{n}", "w+") for n in range(8)]
-    clients = [subprocess.Popen([sys.executable, "-c", script, support, str(levee.socket), str(n), "1250"], stdout=log)
-               for n, log in enumerate(logs)]
-    kills = 0
-    chance = random.Random(7)
-    while any(client.poll() is None for client in clients):
-        time.sleep(chance.uniform(0.05, 0.8))
-        levee.process.kill()
-        levee.process.wait()
-        kills += 1
-        levee = machine.levee(folder=folder)
+    levee = machine.levee(folder=tmp_path / "daemon")
+    clients = None
+    try:
         levee.ready()
-    assert all(client.returncode == 0 for client in clients)
-    wait_for_gpus(levee, 2)
+        clients = Clients(levee.socket, owner.pid, tmp_path, 10_000)
+        kills, chance = 0, random.Random(7)
+        while clients.are_busy():
+            time.sleep(chance.uniform(0.05, 0.8))
+            levee.process.kill()
+            levee.process.wait()
+            kills += 1
+            levee = machine.levee(folder=tmp_path / "daemon")
+            levee.ready()
+        wait_for_gpus(levee, 2)
+        wait_until(lambda: len(ledger(levee)["gpus"]) == 2, 5, "the ledger, knowing the GPUs")
 
-    granted, released, unsure = set(), set(), set()
-    for log in logs:
-        log.seek(0)
-        for line in log:
-            kind, name = line.split(" ", 1)
-            assert kind != "error", line
-            {"granted": granted, "released": released, "unsure": unsure}.get(kind, set()).add(name.strip())
-        log.close()
-    there = {lease["id"]: lease for lease in ledger(levee)["leases"]}
-    assert kills >= 5 and len(granted) > 100
-    assert granted - released - unsure <= there.keys()          # nothing acknowledged is lost
-    assert not (released - unsure) & there.keys()               # nothing that was given back is held
-    assert there.keys() <= granted | unsure                     # nothing is held that nobody asked for
-    for gpu_id in range(2):
-        promised = sum(share["bytes"] for lease in there.values() for share in lease["gpus"]
-                       if share["gpu_id"] == gpu_id)
-        assert promised <= CAPACITY                             # nothing is granted twice
-        assert promised == gpu(levee, gpu_id)["promised_bytes"]
-    owner.kill()
-    owner.wait()
-    wait_until(lambda: not ids(levee), 5, "the end of everything")  # nothing is held for ever
-    levee.stop()
+        granted, released, unsure = clients.answers()
+        there = {lease["id"]: lease for lease in ledger(levee)["leases"]}
+        assert kills >= 5 and len(granted) > 100
+        assert granted - released - unsure <= there.keys()          # nothing acknowledged is lost
+        assert not (released - unsure) & there.keys()               # nothing that was given back is held
+        assert there.keys() <= granted | unsure                     # nothing is held that nobody asked for
+        for gpu_id in range(2):
+            promised = sum(share["bytes"] for lease in there.values() for share in lease["gpus"]
+                           if share["gpu_id"] == gpu_id)
+            assert promised <= CAPACITY                             # nothing is granted twice
+            assert promised == gpu(levee, gpu_id)["promised_bytes"]
+        owner.kill()
+        owner.wait()
+        wait_until(lambda: not ids(levee), 5, "the end of everything")  # nothing is held for ever
+    finally:
+        owner.kill()
+        owner.wait()
+        if clients is not None:
+            clients.end()
+        levee.stop()

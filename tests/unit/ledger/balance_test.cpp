@@ -44,6 +44,18 @@ TEST(Balance, CountsWhatAJobTakesBeyondItsPromise) {
   EXPECT_EQ(office.balance().devices[0].promised, gib(12));
 }
 
+TEST(Balance, TakesTheLeasesOfOneProcessAsOneAccount) {
+  Office office(machine({gpu(0)}));
+  ASSERT_TRUE(office.grants(any_gpu("model", 2, 7)));
+  ASSERT_TRUE(office.grants(any_gpu("cache", 4, 7)));
+  office.supply.devices[0].used = gib(6);
+  office.supply.uses["model"].devices = {{uuid_of(0), gib(6)}};  // Whose else could it be?
+  EXPECT_EQ(office.available(0), gib(74));
+  office.supply.devices[0].used = gib(9);
+  office.supply.uses["model"].devices = {{uuid_of(0), gib(9)}};
+  EXPECT_EQ(office.available(0), gib(71));
+}
+
 TEST(Balance, ALeaseWithinAnotherAddsNoPromise) {
   Office office(machine({gpu(0)}));
   ASSERT_TRUE(office.grants(on_gpu("job", 0, 12)));

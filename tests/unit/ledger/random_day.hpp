@@ -193,20 +193,43 @@ class RandomDay {
     tell("read", settle());
   }
 
+  using Sums = std::map<std::pair<std::string, std::string>, Bytes>;  ///< By account and device.
+
+  /// Leases of one process are one account.
+  static std::string account_of(const Lease& lease) {
+    return "process " + std::to_string(lease.owner.pid);
+  }
+
   /// What each account is promised on each device, counted lease by lease.
-  [[nodiscard]] std::map<std::pair<std::string, std::string>, Bytes> promised() const {
-    std::map<std::pair<std::string, std::string>, Bytes> own;
-    std::map<std::pair<std::string, std::string>, Bytes> inner;
+  [[nodiscard]] Sums promised() const {
+    Sums own;
+    Sums inner;
     for (const auto& [id, lease] : office_.book.leases()) {
       for (const DeviceShare& share : lease.shares) {
-        auto& sums = lease.demand.within.empty() ? own : inner;
-        sums[{lease.account(), share.uuid}] += share.bytes;
+        (lease.demand.within.empty() ? own : inner)[{lease.account(), share.uuid}] += share.bytes;
       }
     }
     for (const auto& [key, bytes] : inner) {
       own[key] = std::max(own[key], bytes);
     }
-    return own;
+    Sums sums;
+    for (const auto& [key, bytes] : own) {
+      sums[{account_of(*office_.book.find(key.first)), key.second}] += bytes;
+    }
+    return sums;
+  }
+
+  [[nodiscard]] Sums used() const {
+    Sums sums;
+    for (const auto& [id, use] : office_.supply.uses) {
+      const Lease* const lease = office_.book.find(id);
+      for (const DeviceShare& share : use.devices) {
+        if (lease != nullptr && lease->is_granted() && lease->demand.within.empty()) {
+          sums[{account_of(*lease), share.uuid}] += share.bytes;
+        }
+      }
+    }
+    return sums;
   }
 
   void recount() {
@@ -235,18 +258,15 @@ class RandomDay {
   /// Just granted: what is promised and what is used besides fit together.
   void check_grant(const std::string& id) {
     const Lease& lease = *office_.book.find(id);
-    const auto sums = promised();
+    const Sums promises = promised();
+    Sums uses = used();
     for (const DeviceShare& share : lease.shares) {
       Bytes committed;
       Bytes used_by_accounts;
-      for (const auto& [key, bytes] : sums) {
+      for (const auto& [key, bytes] : promises) {
         if (key.second == share.uuid) {
-          const auto use = office_.supply.uses.find(key.first);
-          const Bytes used = use == office_.supply.uses.end()
-                                 ? Bytes{}
-                                 : share_on(use->second.devices, share.uuid);
-          committed += std::max(bytes, used);
-          used_by_accounts += used;
+          committed += std::max(bytes, uses[key]);
+          used_by_accounts += uses[key];
         }
       }
       const auto device =
