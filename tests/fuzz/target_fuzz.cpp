@@ -85,6 +85,7 @@ Api& fixed_api() {
             done(std::vector<store::StoredEvent>{});
           },
       .now = [] { return example_now(); },
+      .ledger = {},
       .authority = Authority{.daemon_uid = kDaemonUid}});
   return api;
 }
