@@ -30,6 +30,7 @@ std::string_view title_of(std::string_view table) {
       {"", "Watching and judging"},
       {"gpu", "GPUs"},
       {"metrics", "The page for Prometheus"},
+      {"ledger", "Promises of memory"},
       {"guard", "The guard: fast looks when memory is nearly gone"},
       {"server", "Where the daemon answers"},
       {"store", "History on disk"},
