@@ -163,12 +163,12 @@ def test_a_damaged_history_is_moved_aside_and_begun_anew(tmp_path):
     state = tmp_path / "state"
     state.mkdir()
     (state / "history.db").write_bytes(b"this is no database, but it was worth keeping" * 100)
-    (state / "ledger.db").write_bytes(b"not touched")
+    (state / "notes.txt").write_bytes(b"not touched")
     with Levee(folder=tmp_path) as levee:
         wait_until(lambda: levee.get("/healthz")[1]["store"]["durable"], 5, "a durable store")
         kept = [p for p in state.iterdir() if p.name.startswith("history.db.damaged")]
         assert len(kept) == 1 and kept[0].read_bytes().startswith(b"this is no database")
-        assert (state / "ledger.db").read_bytes() == b"not touched"
+        assert (state / "notes.txt").read_bytes() == b"not touched"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")

@@ -125,6 +125,7 @@ inline std::shared_ptr<View> example_view() {
   snapshot->processes = {example_process(5204, gib(5), now.mono - std::chrono::seconds{2}),
                          example_process(77, gib(1), now.mono)};
   snapshot->processes_seen = 311;
+  snapshot->gpus_known = true;
 
   auto view = std::make_shared<View>();
   view->snapshot = std::move(snapshot);

@@ -296,6 +296,16 @@ TEST(BookingBody, SaysThatThereIsNoGpuOnAMachineWithoutAny) {
   EXPECT_THAT(body.error().hint, HasSubstr("levee doctor"));
 }
 
+TEST(LeaseBody, PutsWhoNamesAGpuBeforeTheyAreKnownOff) {
+  auto view = example_view();
+  auto snapshot = std::make_shared<Snapshot>(*view->snapshot);
+  snapshot->gpus_known = false;
+  view->snapshot = snapshot;
+  const auto body = lease_body(Json::parse(R"({"gpus": ["0"], "gpu_memory": "1GB"})"), *view);
+  ASSERT_FALSE(body);
+  EXPECT_EQ(body.error().code, ErrorCode::unavailable);
+}
+
 class WrongBooking : public testing::TestWithParam<Wrong> {};
 TEST_P(WrongBooking, IsRefusedWithAHint) { expect_refused(booking(GetParam().json), GetParam()); }
 INSTANTIATE_TEST_SUITE_P(
