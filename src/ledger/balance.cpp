@@ -1,7 +1,8 @@
 #include "ledger/balance.hpp"
 
 #include <algorithm>
-#include <map>
+#include <cstddef>
+#include <optional>
 #include <ranges>
 #include <utility>
 
@@ -10,78 +11,110 @@ namespace {
 
 constexpr std::uint64_t kUsualLimitPercent = 75;
 
-Bytes* find(std::vector<DeviceShare>& shares, std::string_view uuid) {
-  const auto found = std::ranges::find(shares, uuid, &DeviceShare::uuid);
-  return found == shares.end() ? nullptr : &found->bytes;
-}
+/// Amounts of every account on every device and, last, of the host; in one piece, because this is
+/// reckoned for every decision.
+class Amounts {
+ public:
+  Amounts(std::size_t accounts, const Supply& supply)
+      : supply_(supply), width_(supply.devices.size() + 1), cells_(accounts * width_) {}
 
-void add(std::vector<DeviceShare>& shares, const DeviceShare& share) {
-  if (Bytes* const there = find(shares, share.uuid)) {
-    *there += share.bytes;
-  } else {
-    shares.push_back(share);
+  Bytes& at(std::size_t account, std::size_t column) { return cells_[account * width_ + column]; }
+  Bytes& host(std::size_t account) { return at(account, width_ - 1); }
+  void add(std::size_t account, const std::vector<DeviceShare>& shares, Bytes host_bytes) {
+    for (const DeviceShare& share : shares) {
+      const auto device = std::ranges::find(supply_.devices, share.uuid, &DeviceSupply::uuid);
+      if (device != supply_.devices.end()) {
+        at(account, static_cast<std::size_t>(device - supply_.devices.begin())) += share.bytes;
+      }
+    }
+    host(account) += host_bytes;
   }
-}
-
-void add(Use& sum, const Use& more) {
-  for (const DeviceShare& share : more.devices) {
-    add(sum.devices, share);
-  }
-  sum.host += more.host;
-}
-
-/// The larger of both, device by device.
-void raise(Use& amounts, const Use& other) {
-  for (const DeviceShare& share : other.devices) {
-    if (Bytes* const there = find(amounts.devices, share.uuid)) {
-      *there = std::max(*there, share.bytes);
-    } else {
-      amounts.devices.push_back(share);
+  /// The larger of both, cell by cell.
+  void raise(const Amounts& other) {
+    for (std::size_t i = 0; i < cells_.size(); ++i) {
+      cells_[i] = std::max(cells_[i], other.cells_[i]);
     }
   }
-  amounts.host = std::max(amounts.host, other.host);
-}
-
-/// What each lease that is no part of another is promised: by itself, or by the leases within it
-/// where they have more.
-std::map<std::string_view, Use> promises(const Book& book) {
-  std::map<std::string_view, Use> own;
-  std::map<std::string_view, Use> within;
-  for (const auto& [id, lease] : book.leases()) {
-    if (lease.is_granted()) {
-      ledger::add((lease.demand.within.empty() ? own : within)[lease.account()], lease);
+  void fold(std::size_t account, std::size_t into) {
+    for (std::size_t column = 0; column < width_; ++column) {
+      at(into, column) += std::exchange(at(account, column), Bytes{});
     }
   }
-  for (const auto& [account, promise] : within) {
-    raise(own[account], promise);
-  }
-  return own;
-}
 
-struct Account {
-  Use promised;
-  Use used;
+ private:
+  const Supply& supply_;
+  std::size_t width_;
+  std::vector<Bytes> cells_;
 };
 
-/// By owner; by id where there is none.
-using Accounts = std::map<std::pair<ProcessId, std::string_view>, Account>;
+/// What each account is promised and uses. One that was folded into another has nothing.
+struct Accounts {
+  std::size_t count = 0;
+  Amounts promised;
+  Amounts used;
+};
+
+/// The granted leases that are no part of another, by id.
+std::vector<const Lease*> outer_leases(const Book& book) {
+  std::vector<const Lease*> outer;
+  for (const auto& [id, lease] : book.leases()) {
+    if (lease.is_granted() && lease.demand.within.empty()) {
+      outer.push_back(&lease);
+    }
+  }
+  return outer;
+}
+
+/// What the leases within others have altogether, which counts as far as it is more.
+void raise_by_inner(const Book& book, const Supply& supply, const std::vector<const Lease*>& outer,
+                    Amounts& promised) {
+  std::optional<Amounts> inner;  // Seldom needed.
+  for (const auto& [id, lease] : book.leases()) {
+    if (lease.is_granted() && !lease.demand.within.empty()) {
+      const auto account = std::ranges::lower_bound(
+          outer, lease.demand.within, {},
+          [](const Lease* each) -> const std::string& { return each->id; });
+      if (account != outer.end() && (*account)->id == lease.demand.within) {
+        if (!inner) {
+          inner.emplace(outer.size(), supply);
+        }
+        inner->add(static_cast<std::size_t>(account - outer.begin()), lease.shares,
+                   lease.demand.host);
+      }
+    }
+  }
+  if (inner) {
+    promised.raise(*inner);
+  }
+}
 
 Accounts accounts_of(const Book& book, const Supply& supply) {
-  Accounts accounts;
-  for (const auto& [id, promised] : promises(book)) {
-    const Lease* const lease = book.find(id);
-    const bool has_owner = lease != nullptr && lease->owner.pid != 0;
-    Account& account = accounts[has_owner ? std::pair(lease->owner, std::string_view{})
-                                          : std::pair(ProcessId{}, id)];
-    add(account.promised, promised);
-    if (const auto use = supply.uses.find(id); use != supply.uses.end()) {
-      add(account.used, use->second);
+  const std::vector<const Lease*> outer = outer_leases(book);
+  Accounts accounts{outer.size(), Amounts(outer.size(), supply), Amounts(outer.size(), supply)};
+  std::vector<std::pair<ProcessId, std::size_t>> owners;
+  for (std::size_t i = 0; i < outer.size(); ++i) {
+    const Lease& lease = *outer[i];
+    accounts.promised.add(i, lease.shares, lease.demand.host);
+    if (const auto use = supply.uses.find(lease.id); use != supply.uses.end()) {
+      accounts.used.add(i, use->second.devices, use->second.host);
+    }
+    if (lease.owner.pid != 0) {
+      owners.emplace_back(lease.owner, i);
+    }
+  }
+  raise_by_inner(book, supply, outer, accounts.promised);
+  std::ranges::sort(owners);
+  for (std::size_t i = 1; i < owners.size(); ++i) {
+    if (owners[i].first == owners[i - 1].first) {
+      accounts.promised.fold(owners[i - 1].second, owners[i].second);
+      accounts.used.fold(owners[i - 1].second, owners[i].second);
     }
   }
   return accounts;
 }
 
-DeviceBalance balance_of(const DeviceSupply& device, const Accounts& accounts, const Rules& rules) {
+DeviceBalance balance_of(const DeviceSupply& device, std::size_t column, Accounts& accounts,
+                         const Rules& rules) {
   DeviceBalance result{.device = &device,
                        .capacity = device.total - device.reserved - rules.device_reserve,
                        .promised = {},
@@ -91,9 +124,9 @@ DeviceBalance balance_of(const DeviceSupply& device, const Accounts& accounts, c
                        .limit = limit_of(device, rules),
                        .limited = {}};
   Bytes used_by_accounts;
-  for (const auto& [key, account] : accounts) {
-    const Bytes promised = share_on(account.promised.devices, device.uuid);
-    const Bytes used = share_on(account.used.devices, device.uuid);
+  for (std::size_t i = 0; i < accounts.count; ++i) {
+    const Bytes promised = accounts.promised.at(i, column);
+    const Bytes used = accounts.used.at(i, column);
     result.promised += promised;
     result.committed += std::max(promised, used);
     used_by_accounts += used;
@@ -138,20 +171,30 @@ Bytes share_on(const std::vector<DeviceShare>& shares, std::string_view uuid) {
   return found == shares.end() ? Bytes{} : found->bytes;
 }
 
-void add(Use& promised, const Lease& lease) { add(promised, Use{lease.shares, lease.demand.host}); }
+void add(Use& promised, const Lease& lease) {
+  for (const DeviceShare& share : lease.shares) {
+    const auto there = std::ranges::find(promised.devices, share.uuid, &DeviceShare::uuid);
+    if (there == promised.devices.end()) {
+      promised.devices.push_back(share);
+    } else {
+      there->bytes += share.bytes;
+    }
+  }
+  promised.host += lease.demand.host;
+}
 
 Balance balance(const Book& book, const Supply& supply, const Rules& rules) {
-  const Accounts accounts = accounts_of(book, supply);
+  Accounts accounts = accounts_of(book, supply);
   Balance result;
   result.devices.reserve(supply.devices.size());
-  for (const DeviceSupply& device : supply.devices) {
-    result.devices.push_back(balance_of(device, accounts, rules));
+  for (std::size_t i = 0; i < supply.devices.size(); ++i) {
+    result.devices.push_back(balance_of(supply.devices[i], i, accounts, rules));
   }
   if (supply.host) {
     result.host_capacity = supply.host->total - rules.host_reserve;
     result.host_available = supply.host->available - rules.host_reserve;
-    for (const auto& [key, account] : accounts) {
-      result.host_available -= account.promised.host - account.used.host;
+    for (std::size_t i = 0; i < accounts.count; ++i) {
+      result.host_available -= accounts.promised.host(i) - accounts.used.host(i);
     }
     share_host(result);
   }
