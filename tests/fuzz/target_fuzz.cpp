@@ -84,8 +84,8 @@ Api& fixed_api() {
             require(query.since < example_now().wall && query.limit > 0);
             done(std::vector<store::StoredEvent>{});
           },
-      .now = [] { return example_now(); },
       .ledger = {},
+      .now = [] { return example_now(); },
       .authority = Authority{.daemon_uid = kDaemonUid}});
   return api;
 }
