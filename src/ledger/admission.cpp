@@ -16,6 +16,9 @@ Demand beyond_account(const Book& book, Demand demand) {
     return demand;
   }
   const Lease* const account = book.find(demand.within);
+  if (account == nullptr) {
+    return demand;  // Only a file that somebody has edited holds such a lease.
+  }
   Use inner;
   for (const auto& [id, lease] : book.leases()) {
     if (lease.is_granted() && lease.demand.within == demand.within) {

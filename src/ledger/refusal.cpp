@@ -134,12 +134,40 @@ std::optional<Denial> object_to_account(const Book& book, const Request& request
   return std::nullopt;
 }
 
+/// What a lease has, or asks for, on all devices together.
 Bytes device_bytes(const Lease& lease) {
-  Bytes sum{lease.is_granted() ? 0 : lease.demand.any_devices * lease.demand.bytes_each.count};
+  Bytes sum;
+  for (std::size_t i = 0; !lease.is_granted() && i < lease.demand.any_devices; ++i) {
+    sum += lease.demand.bytes_each;  // Addition saturates; a product could wrap.
+  }
   for (const DeviceShare& share : lease.is_granted() ? lease.shares : lease.demand.named) {
     sum += share.bytes;
   }
   return sum;
+}
+
+/// What the leases within `account`, and one more that asks for `more`, have beyond its own.
+Use beyond_own(const Book& book, const Lease& account, const Demand* more) {
+  Use inner;
+  for (const auto& [id, lease] : book.leases()) {
+    if (lease.demand.within == account.id) {
+      Lease whole = lease;  // One in line counts with what it asks for.
+      whole.shares = lease.is_granted() ? lease.shares : lease.demand.named;
+      add(inner, whole);
+    }
+  }
+  if (more != nullptr) {
+    Lease asked;
+    asked.demand = *more;
+    asked.shares = more->named;
+    add(inner, asked);
+  }
+  Use beyond;
+  beyond.host = inner.host - account.demand.host;
+  for (const DeviceShare& share : inner.devices) {
+    beyond.devices.push_back({share.uuid, share.bytes - share_on(account.shares, share.uuid)});
+  }
+  return beyond;
 }
 
 /// What a user without privileges may have altogether, waiting requests included.
@@ -153,16 +181,28 @@ std::optional<Denial> object_to_quota(const Book& book, const Rules& rules, cons
                   fmt::format("priority {} is above the usual one", request.demand.priority),
                   "0 and less is everybody's; only the daemon's user may raise it");
   }
-  Lease asked;
-  asked.demand = request.demand;
-  Bytes devices = device_bytes(asked);
-  Bytes host = request.demand.host;
+  Bytes devices;
+  Bytes host;
   std::size_t count = 1;
+  if (request.demand.within.empty()) {
+    Lease asked;
+    asked.demand = request.demand;
+    devices = device_bytes(asked);
+    host = request.demand.host;
+  }
   for (const auto& [id, lease] : book.leases()) {
-    if (lease.uid == requester.uid && lease.demand.within.empty()) {
-      ++count;
+    if (lease.uid != requester.uid) {
+      continue;
+    }
+    ++count;
+    if (lease.demand.within.empty()) {
+      const bool is_asked_within = request.demand.within == id;
+      const Use beyond = beyond_own(book, lease, is_asked_within ? &request.demand : nullptr);
       devices += device_bytes(lease);
-      host += lease.demand.host;
+      host += lease.demand.host + beyond.host;
+      for (const DeviceShare& share : beyond.devices) {
+        devices += share.bytes;
+      }
     }
   }
   const auto over = [](std::string_view what, const auto& value, const auto& most) {

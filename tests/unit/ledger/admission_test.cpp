@@ -117,6 +117,35 @@ TEST(Quota, BoundsAUserButNotTheAdministrator) {
   EXPECT_TRUE(office.grants(any_gpu("e", 30), kRoot));
 }
 
+TEST(Quota, IsNotEvadedByLeasesWithinALease) {
+  Office office(machine({gpu(0)}));
+  office.rules.most_leases_per_user = 3;
+  office.rules.most_device_bytes_per_user = gib(20);
+  ASSERT_TRUE(office.grants(on_gpu("job", 0, 10)));
+  Request inner = on_gpu("inner", 0, 21);
+  inner.demand.within = "job";
+  EXPECT_THAT(office.ask(inner).denial.error.message, HasSubstr("of GPU memory"));
+  inner.demand.named[0].bytes = gib(10);  // It adds no promise.
+  EXPECT_TRUE(office.grants(inner));
+  inner.id = "second";
+  inner.demand.named[0].bytes = gib(11);
+  EXPECT_FALSE(office.grants(inner));
+  inner.demand.named[0].bytes = gib(10);  // 20 within 10: 10 more.
+  EXPECT_TRUE(office.grants(inner));
+  inner.id = "third";
+  inner.demand.named[0].bytes = Bytes{1};
+  EXPECT_THAT(office.ask(inner).denial.error.message, HasSubstr("4 leases of yours"));
+}
+
+TEST(Quota, DoesNotWrap) {
+  Office office(machine({gpu(0), gpu(1)}));
+  office.rules.most_device_bytes_per_user = gib(20);
+  Request huge = any_gpu("x", 1);
+  huge.demand.any_devices = 2;
+  huge.demand.bytes_each = Bytes{std::uint64_t{1} << 63};
+  EXPECT_THAT(office.ask(huge).denial.error.message, HasSubstr("of GPU memory"));
+}
+
 TEST(Quota, LeavesRaisedPriorityToTheAdministrator) {
   Office office(machine({gpu(0)}));
   Request urgent = any_gpu("x", 1);
