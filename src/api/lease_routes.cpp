@@ -47,13 +47,6 @@ LedgerPort::Answer<T> answer_to(Responder respond, Make make) {
   };
 }
 
-Result<const LedgerPort*> ledger_of(const Call& call) {
-  if (!call.ports.ledger.ask) {
-    return fail(ErrorCode::unavailable, "there is no ledger here", "start one with `levee serve`");
-  }
-  return &call.ports.ledger;
-}
-
 ledger::Requester requester_of(const Call& call) {
   const auto uid = call.request.peer_uid ? call.request.peer_uid() : std::nullopt;
   const Peer peer{.via = call.request.via, .uid = uid};
@@ -87,15 +80,40 @@ std::string made_up_id() {
   return fmt::format("lease-{:x}-{}", now, ++count);
 }
 
-/// Completes the request with who asks and for whom.
-Result<ledger::Requester> complete(const Call& call, const LedgerPort& port, LeaseBody& body) {
+/// A request, and who makes it.
+struct Ask {
+  ledger::Request request;
+  ledger::Requester requester;
+};
+
+/// What the body asks for, in the form that `read` knows.
+Result<Ask> ask_of(const Call& call,
+                   Result<LeaseBody> (*read)(const ordered_json& body, const View& view)) {
+  const auto json = parse_object(call.request.body);
+  if (!json) {
+    return std::unexpected(json.error());
+  }
+  auto body = read(*json, *call.view);
+  if (!body) {
+    return std::unexpected(body.error());
+  }
   const ledger::Requester requester = requester_of(call);
-  auto owner = owner_of(port, body.owner_pid, requester);
+  auto owner = owner_of(call.ports.ledger, body->owner_pid, requester);
   if (!owner) {
     return std::unexpected(owner.error());
   }
-  body.request.owner = *owner;
-  return requester;
+  body->request.owner = *owner;
+  return Ask{std::move(body->request), requester};
+}
+
+/// Answers with what `render` makes of the ledger.
+void show(const Call& call, Responder respond,
+          ordered_json (*render)(const LedgerView& ledger, const View* view, Now now)) {
+  call.ports.ledger.show(answer_to<std::shared_ptr<const LedgerView>>(
+      std::move(respond),
+      [render, ports = &call.ports](const std::shared_ptr<const LedgerView>& ledger) {
+        return json_response(render(*ledger, ports->view().get(), ports->now()));
+      }));
 }
 
 Result<std::string> wanted_id(const Call& call) {
@@ -127,24 +145,12 @@ Response standing_response(const LeaseStanding& standing, const std::string& id,
 }  // namespace
 
 Result<void> post_lease(const Call& call, Responder respond) {
-  const auto port = ledger_of(call);
-  if (!port) {
-    return std::unexpected(port.error());
+  auto ask = ask_of(call, lease_body);
+  if (!ask) {
+    return std::unexpected(ask.error());
   }
-  const auto json = parse_object(call.request.body);
-  if (!json) {
-    return std::unexpected(json.error());
-  }
-  auto body = lease_body(*json, *call.view);
-  if (!body) {
-    return std::unexpected(body.error());
-  }
-  if (body->request.id.empty()) {
-    body->request.id = made_up_id();
-  }
-  const auto requester = complete(call, **port, *body);
-  if (!requester) {
-    return std::unexpected(requester.error());
+  if (ask->request.id.empty()) {
+    ask->request.id = made_up_id();
   }
   const auto make = [ports = &call.ports](const ledger::Answer& answer) {
     if (answer.outcome == ledger::Outcome::denied) {
@@ -157,16 +163,12 @@ Result<void> post_lease(const Call& call, Responder respond) {
             {.lease = answer.lease, .place = answer.place, .user = {}, .used = {}, .peak = {}},
             view.get(), ports->now()));
   };
-  (*port)->ask(std::move(body->request), *requester,
-               answer_to<ledger::Answer>(std::move(respond), make));
+  call.ports.ledger.ask(std::move(ask->request), ask->requester,
+                        answer_to<ledger::Answer>(std::move(respond), make));
   return {};
 }
 
 Result<void> get_leases(const Call& call, Responder respond) {
-  const auto port = ledger_of(call);
-  if (!port) {
-    return std::unexpected(port.error());
-  }
   const auto patience = call.query.number("wait_seconds", 0, kLongestWatch, 0);
   if (!patience) {
     return std::unexpected(patience.error());
@@ -176,29 +178,23 @@ Result<void> get_leases(const Call& call, Responder respond) {
       return fail(ErrorCode::invalid_argument, "wait_seconds is about one lease",
                   "add ?id=… to the address");
     }
-    (*port)->show(answer_to<std::shared_ptr<const LedgerView>>(
-        std::move(respond), [ports = &call.ports](const std::shared_ptr<const LedgerView>& view) {
-          return json_response(ledger_json(*view, ports->view().get(), ports->now()));
-        }));
+    show(call, std::move(respond), ledger_json);
     return {};
   }
   const auto id = wanted_id(call);
   if (!id) {
     return std::unexpected(id.error());
   }
-  (*port)->watch(*id, std::chrono::seconds{static_cast<std::int64_t>(*patience)},
-                 answer_to<LeaseStanding>(std::move(respond), [id = *id, ports = &call.ports](
-                                                                  const LeaseStanding& standing) {
-                   return standing_response(standing, id, *ports);
-                 }));
+  call.ports.ledger.watch(
+      *id, std::chrono::seconds{static_cast<std::int64_t>(*patience)},
+      answer_to<LeaseStanding>(std::move(respond),
+                               [id = *id, ports = &call.ports](const LeaseStanding& standing) {
+                                 return standing_response(standing, id, *ports);
+                               }));
   return {};
 }
 
 Result<void> delete_lease(const Call& call, Responder respond) {
-  const auto port = ledger_of(call);
-  if (!port) {
-    return std::unexpected(port.error());
-  }
   const auto id = wanted_id(call);
   if (!id) {
     return std::unexpected(id.error());
@@ -207,38 +203,20 @@ Result<void> delete_lease(const Call& call, Responder respond) {
     const auto view = ports->view();
     return json_response({{"released", lease_json(report, view.get(), ports->now())}});
   };
-  (*port)->release(*id, requester_of(call), answer_to<LeaseReport>(std::move(respond), make));
+  call.ports.ledger.release(*id, requester_of(call),
+                            answer_to<LeaseReport>(std::move(respond), make));
   return {};
 }
 
 Result<void> get_queue(const Call& call, Responder respond) {
-  const auto port = ledger_of(call);
-  if (!port) {
-    return std::unexpected(port.error());
-  }
-  (*port)->show(answer_to<std::shared_ptr<const LedgerView>>(
-      std::move(respond), [ports = &call.ports](const std::shared_ptr<const LedgerView>& view) {
-        return json_response(queue_json(*view, ports->view().get(), ports->now()));
-      }));
+  show(call, std::move(respond), queue_json);
   return {};
 }
 
 Result<void> post_gpu_allocate(const Call& call, Responder respond) {
-  const auto port = ledger_of(call);
-  if (!port) {
-    return std::unexpected(port.error());
-  }
-  const auto json = parse_object(call.request.body);
-  if (!json) {
-    return std::unexpected(json.error());
-  }
-  auto body = booking_body(*json, *call.view);
-  if (!body) {
-    return std::unexpected(body.error());
-  }
-  const auto requester = complete(call, **port, *body);
-  if (!requester) {
-    return std::unexpected(requester.error());
+  auto ask = ask_of(call, booking_body);
+  if (!ask) {
+    return std::unexpected(ask.error());
   }
   const auto make = [](const ledger::Answer& answer) {
     if (answer.outcome != ledger::Outcome::granted) {
@@ -252,16 +230,12 @@ Result<void> post_gpu_allocate(const Call& call, Responder respond) {
                             {"allocated_mb", share.bytes.count / kMiB},
                             {"uuid", share.uuid}}}});
   };
-  (*port)->ask(std::move(body->request), *requester,
-               answer_to<ledger::Answer>(std::move(respond), make));
+  call.ports.ledger.ask(std::move(ask->request), ask->requester,
+                        answer_to<ledger::Answer>(std::move(respond), make));
   return {};
 }
 
 Result<void> post_gpu_deallocate(const Call& call, Responder respond) {
-  const auto port = ledger_of(call);
-  if (!port) {
-    return std::unexpected(port.error());
-  }
   const auto json = parse_object(call.request.body);
   if (!json) {
     return std::unexpected(json.error());
@@ -274,15 +248,12 @@ Result<void> post_gpu_deallocate(const Call& call, Responder respond) {
     return json_response(
         {{"success", true}, {"data", {{"deallocated", true}, {"allocation_id", report.lease.id}}}});
   };
-  (*port)->release(*id, requester_of(call), answer_to<LeaseReport>(std::move(respond), make));
+  call.ports.ledger.release(*id, requester_of(call),
+                            answer_to<LeaseReport>(std::move(respond), make));
   return {};
 }
 
 Result<void> get_gpu_available(const Call& call, Responder respond) {
-  const auto port = ledger_of(call);
-  if (!port) {
-    return std::unexpected(port.error());
-  }
   const auto gpu = find_gpu(call);
   if (!gpu) {
     return std::unexpected(gpu.error());
@@ -307,7 +278,7 @@ Result<void> get_gpu_available(const Call& call, Responder respond) {
            {"limit_mb", line->limit.count / kMiB},
            {"reserve_mb", view->settings->config().gpu_manager.memory_reserve.count / kMiB}}}});
   };
-  (*port)->show(answer_to<std::shared_ptr<const LedgerView>>(std::move(respond), make));
+  call.ports.ledger.show(answer_to<std::shared_ptr<const LedgerView>>(std::move(respond), make));
   return {};
 }
 

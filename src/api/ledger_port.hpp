@@ -10,6 +10,7 @@
 
 #include "core/process_id.hpp"
 #include "ledger/admission.hpp"
+#include "ledger/balance.hpp"
 #include "levee/result.hpp"
 
 namespace levee::api {
@@ -54,24 +55,38 @@ struct LeaseStanding {
   std::string why_over;               ///< "gave_up", "owner_ended", …; empty when unknown.
 };
 
-/// All of them answer exactly once, from any thread, and never block.
+/// All of them answer exactly once, from any thread, and never block. As it is made, it is the port
+/// to a ledger that is not there.
 struct LedgerPort {
   template <class T>
   using Answer = std::function<void(Result<T>)>;
+  template <class T>
+  static void refuse(const Answer<T>& answer) {
+    answer(fail(ErrorCode::unavailable, "there is no ledger here", "start one with `levee serve`"));
+  }
 
-  std::function<void(ledger::Request, ledger::Requester, Answer<ledger::Answer>)> ask;
-  std::function<void(std::string id, ledger::Requester, Answer<LeaseReport>)> release;
+  std::function<void(ledger::Request, ledger::Requester, Answer<ledger::Answer>)> ask =
+      [](const auto&, const auto&, const Answer<ledger::Answer>& answer) { refuse(answer); };
+  std::function<void(std::string id, ledger::Requester, Answer<LeaseReport>)> release =
+      [](const auto&, const auto&, const Answer<LeaseReport>& answer) { refuse(answer); };
   /// Answers when the request is granted or over, or with how it stands after `patience`.
-  std::function<void(std::string id, std::chrono::seconds patience, Answer<LeaseStanding>)> watch;
+  std::function<void(std::string id, std::chrono::seconds patience, Answer<LeaseStanding>)> watch =
+      [](const auto&, const auto&, const Answer<LeaseStanding>& answer) { refuse(answer); };
   /// The ledger as it is after everything that was asked before.
-  std::function<void(Answer<std::shared_ptr<const LedgerView>>)> show;
+  std::function<void(Answer<std::shared_ptr<const LedgerView>>)> show =
+      [](const Answer<std::shared_ptr<const LedgerView>>& answer) { refuse(answer); };
   /// Who a pid is; nothing when there is no such process.
   struct Owner {
     ProcessId id;
     uid_t uid = 0;
   };
-  std::function<std::optional<Owner>(pid_t pid)> find_process;
-  std::function<BootId()> boot;
+  std::function<std::optional<Owner>(pid_t pid)> find_process = [](pid_t) -> std::optional<Owner> {
+    return std::nullopt;
+  };
+  std::function<BootId()> boot = [] { return BootId{}; };
 };
+
+/// What may still be promised of each device, as `balance` has it.
+[[nodiscard]] std::vector<DeviceLine> device_lines(const ledger::Balance& balance);
 
 }  // namespace levee::api

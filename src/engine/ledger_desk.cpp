@@ -405,19 +405,7 @@ std::shared_ptr<const LedgerView> LedgerDesk::describe(const Book& book) const {
     view->leases.back().place = ++place;
   }
   const ledger::Balance balance = ledger::balance(book, sample_.supply, sample_.rules);
-  for (const ledger::DeviceBalance& each : balance.devices) {
-    view->devices.push_back({.uuid = each.device->uuid,
-                             .index = each.device->index,
-                             .name = each.device->name,
-                             .capacity = each.capacity,
-                             .promised = each.promised,
-                             .committed = each.committed,
-                             .unaccounted = each.unaccounted,
-                             .available = each.available,
-                             .limit = each.limit,
-                             .limited = each.limited,
-                             .why_not = each.device->why_not});
-  }
+  view->devices = api::device_lines(balance);
   view->host_capacity = balance.host_capacity;
   view->host_available = balance.host_available;
   return view;

@@ -112,19 +112,7 @@ class Ledger {
       view->leases.push_back(report(*waiting));
     }
     const ledger::Balance balance = ledger::balance(book, supply, rules);
-    for (const ledger::DeviceBalance& each : balance.devices) {
-      view->devices.push_back({.uuid = each.device->uuid,
-                               .index = each.device->index,
-                               .name = each.device->name,
-                               .capacity = each.capacity,
-                               .promised = each.promised,
-                               .committed = each.committed,
-                               .unaccounted = each.unaccounted,
-                               .available = each.available,
-                               .limit = each.limit,
-                               .limited = each.limited,
-                               .why_not = each.device->why_not});
-    }
+    view->devices = device_lines(balance);
     view->host_capacity = balance.host_capacity;
     view->host_available = balance.host_available;
     return view;
