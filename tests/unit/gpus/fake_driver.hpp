@@ -23,6 +23,7 @@ struct FakeWorld {
     GpuIdentity identity;
     GpuCondition condition = GpuCondition::ok;
     bool hangs = false;
+    bool is_read = false;    ///< Somebody is within read().
     int handle = 0;          ///< A device made for another handle answers that it is lost.
     int caught_up = 0;       ///< How often catch_up() was called.
     bool catches_up = true;  ///< False: catch_up() hangs.
@@ -60,10 +61,12 @@ class FakeDevice final : public gpus::Device {
 
   [[nodiscard]] std::vector<GpuReading> read(Now now) override {
     std::unique_lock lock(world_->mutex);
+    note_reading(true);
     world_->changed.wait(lock, [&] {
       const auto* gpu = world_->find(identity_.uuid);
       return world_->over || gpu == nullptr || !gpu->hangs;
     });
+    note_reading(false);
     const auto* gpu = world_->find(identity_.uuid);
     GpuReading reading = reading_of(identity_);
     reading.read_at = now.mono;
@@ -85,6 +88,14 @@ class FakeDevice final : public gpus::Device {
   }
 
  private:
+  /// To be called with the world's mutex.
+  void note_reading(bool is_read) {
+    if (auto* gpu = world_->find(identity_.uuid)) {
+      gpu->is_read = is_read;
+      world_->changed.notify_all();
+    }
+  }
+
   std::shared_ptr<FakeWorld> world_;
   GpuIdentity identity_;
   int handle_;

@@ -42,6 +42,14 @@ class WholeWay {
     return eventually([&] { return holds(tick()); }, 3 * kPatience);
   }
 
+  /// Until error reports arrive: a driver tells nobody of what was before the watch began.
+  void hear_of_errors() {
+    ASSERT_TRUE(comes_true([this](const GpuScan&) {
+      machine.fault("gpu 0 xid 31");
+      return !xids.empty();
+    }));
+  }
+
   SimulatedMachine machine;
   std::vector<GpuXid> xids;
 
@@ -117,6 +125,7 @@ TEST(WholeWay, ReplacesTheHelperWhenEveryDeviceHangs) {
 TEST(WholeWay, KeepsTheRowOfALostDevice) {
   WholeWay way("gpu 0 temp=50\ngpu 1 temp=51\n");
   way.scan();
+  way.hear_of_errors();
   way.machine.fault("gpu 0 xid 79 lost");
   EXPECT_TRUE(way.comes_true([](const GpuScan& s) {
     return conditions(s) == std::vector{GpuCondition::lost, GpuCondition::ok};
@@ -124,9 +133,8 @@ TEST(WholeWay, KeepsTheRowOfALostDevice) {
   const GpuScan scan = way.tick();
   EXPECT_EQ(scan.gpus.at(0).temperature_celsius, 50);
   EXPECT_EQ(scan.gpus.at(1).identity->index, 1);
-  EXPECT_TRUE(way.comes_true([&](const GpuScan&) { return !way.xids.empty(); }));
-  EXPECT_EQ(way.xids.at(0).code, 79U);
-  EXPECT_EQ(way.xids.at(0).uuid, scan.gpus.at(0).identity->uuid);
+  EXPECT_TRUE(way.comes_true([&](const GpuScan&) { return way.xids.back().code == 79U; }));
+  EXPECT_EQ(way.xids.back().uuid, scan.gpus.at(0).identity->uuid);
 }
 
 TEST(WholeWay, KeepsEveryIndexThroughUnplugAndReplug) {
