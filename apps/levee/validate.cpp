@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/ask.hpp"
+#include "cli/ledger.hpp"
 #include "cli/output.hpp"
 #include "estimate/requirements.hpp"
 #include "render/models.hpp"
@@ -20,14 +21,30 @@ struct Options {
   bool json = false;
 };
 
+/// By what is free and promised to nobody; without a ledger, by what is free.
+Result<Answer> verdict_on(const Options& options, const Surroundings& surroundings) {
+  const std::string target =
+      fmt::format("/api/v1/models/validate?model={}{}", percent_encoded(options.model),
+                  options.gpu ? "&gpu_id=" + percent_encoded(*options.gpu) : "");
+  auto ledger = Ledger::open(options.connection, options.config, surroundings);
+  if (!ledger) {
+    return ask_or_look(options.connection, options.config, surroundings, target);
+  }
+  auto body = ledger->call("GET", target);
+  if (!body) {
+    return std::unexpected(std::move(body.error()));
+  }
+  return Answer{.body = std::move(*body),
+                .from_daemon = ledger->is_daemon(),
+                .note = {},
+                .bad_settings = {}};
+}
+
 int run(const Options& options, const Surroundings& surroundings) {
   if (const auto good = estimate::check_model_id(options.model); !good) {
     return complain(good.error());
   }
-  const auto answer =
-      ask_or_look(options.connection, options.config, surroundings,
-                  fmt::format("/api/v1/models/validate?model={}{}", percent_encoded(options.model),
-                              options.gpu ? "&gpu_id=" + percent_encoded(*options.gpu) : ""));
+  const auto answer = verdict_on(options, surroundings);
   if (!answer) {
     // A GPU that is not there is no verdict on the model.
     return answer.error().code == ErrorCode::not_found ? complain(answer.error(), kMisuse)

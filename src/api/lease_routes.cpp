@@ -35,18 +35,6 @@ Response denied(const ledger::Denial& denial) {
                      denial_json(denial));
 }
 
-/// `make` for what was answered, an error for what was not; never throws.
-template <class T, class Make>
-LedgerPort::Answer<T> answer_to(Responder respond, Make make) {
-  return [respond = std::move(respond), make = std::move(make)](const Result<T>& result) {
-    try {
-      respond(result ? make(*result) : error_response(result.error()));
-    } catch (const std::exception& exception) {
-      respond(defect_response(exception));
-    }
-  };
-}
-
 ledger::Requester requester_of(const Call& call) {
   const auto uid = call.request.peer_uid ? call.request.peer_uid() : std::nullopt;
   const Peer peer{.via = call.request.via, .uid = uid};

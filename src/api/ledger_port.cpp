@@ -13,6 +13,7 @@ std::vector<DeviceLine> device_lines(const ledger::Balance& balance) {
                      .promised = each.promised,
                      .committed = each.committed,
                      .unaccounted = each.unaccounted,
+                     .outstanding = each.outstanding,
                      .available = each.available,
                      .limit = each.limit,
                      .limited = each.limited,

@@ -33,6 +33,7 @@ struct DeviceLine {
   Bytes promised;
   Bytes committed;
   Bytes unaccounted;
+  Bytes outstanding;  ///< Promised, and not used yet.
   Bytes available;
   Bytes limit;
   Bytes limited;        ///< As `available`, for bookings under `memory_limit`.
@@ -45,6 +46,7 @@ struct LedgerView {
   std::vector<DeviceLine> devices;
   Bytes host_capacity;
   Bytes host_available;
+  Bytes host_outstanding;
   bool durable = false;  ///< False: promises are kept in memory only.
   std::string trouble;   ///< What is or was wrong with its file, for people; may be empty.
 };

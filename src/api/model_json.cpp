@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "api/json_parts.hpp"
-#include "policy/state.hpp"
 
 namespace levee::api {
 namespace {
@@ -16,42 +15,6 @@ constexpr int kRateDecimals = 3;
 
 ordered_json gb_or_null(std::optional<Bytes> bytes) {
   return bytes ? ordered_json(gb(*bytes)) : ordered_json();
-}
-
-/// Why nothing can start on a device; empty if it can.
-std::string why_unusable(const GpuView& gpu) {
-  const GpuReading& reading = *gpu.reading;
-  switch (reading.condition) {
-    case GpuCondition::lost:
-      return "is lost";
-    case GpuCondition::reset_required:
-      return "must be reset";
-    case GpuCondition::unreadable:
-      return "cannot be read";
-    case GpuCondition::ok:
-      break;
-  }
-  if (!gpu.fresh) {
-    return "does not answer";
-  }
-  if (reading.mig_enabled.value_or(false) && !reading.identity->is_instance()) {
-    return "is in MIG mode, where only its instances take work";
-  }
-  return reading.compute_mode == "prohibited" ? "has its compute mode set to prohibited" : "";
-}
-
-estimate::Gpu gpu_of(const GpuView& gpu) {
-  const GpuReading& reading = *gpu.reading;
-  const GpuIdentity& who = *reading.identity;
-  const auto& memory = reading.memory;
-  return {.uuid = who.uuid,
-          .index = who.index,
-          .name = who.is_instance() ? fmt::format("{} {}", who.name, who.mig_profile) : who.name,
-          .free = memory ? std::optional(memory->free) : std::nullopt,
-          .total = memory ? std::optional(memory->total) : std::nullopt,
-          .compute = who.compute_capability,
-          .shares_host_memory = who.unified_memory,
-          .unusable = why_unusable(gpu)};
 }
 
 ordered_json to_json(const estimate::CachedModel& model) {
@@ -89,7 +52,8 @@ ordered_json to_json(const estimate::Help& help) {
           {"detail", help.text},
           {"models", help.models},
           {"gpu_id", help.gpu ? ordered_json(help.gpu->index) : ordered_json()},
-          {"uuid", help.gpu ? ordered_json(help.gpu->uuid) : ordered_json()}};
+          {"uuid", help.gpu ? ordered_json(help.gpu->uuid) : ordered_json()},
+          {"wait_seconds", help.after ? ordered_json(help.after->count()) : ordered_json()}};
 }
 
 template <class List>
@@ -111,19 +75,6 @@ const estimate::ModelRegistry& models_of(const View& view) {
 const estimate::ModelCache& model_cache_of(const View& view) {
   static const estimate::ModelCache kEmpty{0};
   return view.model_cache ? *view.model_cache : kEmpty;
-}
-
-estimate::Machine machine_of(const View& view) {
-  estimate::Machine machine;
-  if (const HostReading* host =
-          policy::fresh_host(*view.snapshot, view.settings->config().thresholds)) {
-    machine.host_available = host->available;
-    machine.host_total = host->total;
-  }
-  for (const GpuView& gpu : view.gpus) {
-    machine.gpus.push_back(gpu_of(gpu));
-  }
-  return machine;
 }
 
 ordered_json to_json(const estimate::Requirements& requirements) {

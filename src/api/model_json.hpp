@@ -13,9 +13,6 @@ namespace levee::api {
 [[nodiscard]] const estimate::ModelRegistry& models_of(const View& view);
 [[nodiscard]] const estimate::ModelCache& model_cache_of(const View& view);
 
-/// The machine as models find it: only fresh readings count, and why a GPU takes no work is said.
-[[nodiscard]] estimate::Machine machine_of(const View& view);
-
 /// The documented fields (contract S2-12, S2-74).
 [[nodiscard]] nlohmann::ordered_json to_json(const estimate::Requirements& requirements);
 

@@ -7,6 +7,7 @@
 
 #include "api/find_gpu.hpp"
 #include "api/json.hpp"
+#include "api/machine_of.hpp"
 #include "api/model_json.hpp"
 #include "api/route.hpp"
 #include "config/models.hpp"
@@ -87,18 +88,28 @@ struct Asked {
   estimate::Verdict verdict;
 };
 
-Result<Asked> ask(const View& view, const std::string& id, const std::optional<std::string>& gpu) {
+/// Answers with what `make` makes of the verdict, by the ledger's promises where there is a ledger.
+Result<void> ask(const Call& call, Responder respond, const std::string& id,
+                 const std::optional<std::string>& gpu, Response (*make)(Asked asked)) {
   std::optional<std::string> uuid;
   if (gpu) {
-    const auto found = find_gpu(view, *gpu);
+    const auto found = find_gpu(*call.view, *gpu);
     if (!found) {
       return std::unexpected(found.error());
     }
     uuid = (*found)->reading->identity->uuid;
   }
-  const estimate::Machine machine = machine_of(view);
-  auto verdict = estimate::validate(id, models_of(view), model_cache_of(view), machine, uuid);
-  return Asked{.json = to_json(verdict, machine), .verdict = std::move(verdict)};
+  using Shown = Result<std::shared_ptr<const LedgerView>>;
+  call.ports.ledger.show([respond = std::move(respond), view = call.view, now = call.ports.now, id,
+                          uuid, make](const Shown& shown) {
+    respond_with(respond, [&] {
+      const estimate::Machine machine =
+          machine_of(*view, shown ? shown->get() : nullptr, now().mono);
+      auto verdict = estimate::validate(id, models_of(*view), model_cache_of(*view), machine, uuid);
+      return make({.json = to_json(verdict, machine), .verdict = std::move(verdict)});
+    });
+  });
+  return {};
 }
 
 /// The members of every error, for those who only look at these.
@@ -112,6 +123,16 @@ void add_refusal(ordered_json& json, const estimate::Verdict& verdict) {
   json["hint"] =
       verdict.help.empty() ? "free memory, or choose a smaller model" : verdict.help.front().text;
   json["code"] = "insufficient_resources";
+}
+
+Response response_to_post(Asked asked) {
+  const bool is_refused = asked.verdict.outcome == estimate::Outcome::refused;
+  if (is_refused) {
+    add_refusal(asked.json, asked.verdict);
+  }
+  Response response = json_response(asked.json);
+  response.status = is_refused ? kConflict : response.status;
+  return response;
 }
 
 }  // namespace
@@ -164,36 +185,26 @@ Result<void> delete_model(const Call& call, Responder respond) {
   return {};
 }
 
-Result<Response> get_validate(const Call& call) {
+Result<void> get_validate(const Call& call, Responder respond) {
   const auto id = model_in(call.query);
   if (!id) {
     return std::unexpected(id.error());
   }
   const std::string* gpu = call.query.find("gpu_id");
-  const auto asked =
-      ask(*call.view, *id, gpu != nullptr ? std::optional(*gpu) : std::optional<std::string>{});
-  if (!asked) {
-    return std::unexpected(asked.error());
-  }
-  return json_response(asked->json);
+  return ask(call, std::move(respond), *id,
+             gpu != nullptr ? std::optional(*gpu) : std::optional<std::string>{},
+             [](Asked asked) { return json_response(asked.json); });
 }
 
-Result<Response> post_validate(const Call& call) {
+Result<void> post_validate(const Call& call, Responder respond) {
   constexpr std::array<std::string_view, 2> kMembers{"model", "gpu_id"};
   const auto body = body_with(call.request, kMembers);
   const auto id = body ? model_in(*body) : std::unexpected(body.error());
   const auto gpu = id ? gpu_in(*body) : std::unexpected(id.error());
-  auto asked = gpu ? ask(*call.view, *id, *gpu) : std::unexpected(gpu.error());
-  if (!asked) {
-    return std::unexpected(asked.error());
+  if (!gpu) {
+    return std::unexpected(gpu.error());
   }
-  const bool is_refused = asked->verdict.outcome == estimate::Outcome::refused;
-  if (is_refused) {
-    add_refusal(asked->json, asked->verdict);
-  }
-  Response response = json_response(asked->json);
-  response.status = is_refused ? kConflict : response.status;
-  return response;
+  return ask(call, std::move(respond), *id, *gpu, response_to_post);
 }
 
 Result<void> post_model_cache(const Call& call, Responder respond) {

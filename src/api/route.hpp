@@ -85,16 +85,32 @@ struct Route {
 /// 500: an exception that should not have been.
 [[nodiscard]] Response defect_response(const std::exception& exception);
 
+/// Answers with what `make` makes, or with the defect it throws.
+template <class Make>
+void respond_with(const Responder& respond, const Make& make) {
+  try {
+    respond(make());
+  } catch (const std::exception& exception) {
+    respond(defect_response(exception));
+  }
+}
+
 /// The callback for a command: answers with what `make` makes of the outcome, or with its error.
 template <class Done>
 [[nodiscard]] std::function<void(const Result<Outcome>&)> answer_with(
     Responder respond, std::function<Response(const Done&)> make) {
   return [respond = std::move(respond), make = std::move(make)](const Result<Outcome>& outcome) {
-    try {
-      respond(outcome ? make(std::get<Done>(*outcome)) : error_response(outcome.error()));
-    } catch (const std::exception& exception) {
-      respond(defect_response(exception));
-    }
+    respond_with(respond, [&] {
+      return outcome ? make(std::get<Done>(*outcome)) : error_response(outcome.error());
+    });
+  };
+}
+
+/// `make` for what was answered, an error for what was not; never throws.
+template <class T, class Make>
+[[nodiscard]] LedgerPort::Answer<T> answer_to(Responder respond, Make make) {
+  return [respond = std::move(respond), make = std::move(make)](const Result<T>& result) {
+    respond_with(respond, [&] { return result ? make(*result) : error_response(result.error()); });
   };
 }
 
@@ -175,8 +191,8 @@ Result<void> get_gpu_available(const Call& call, Responder respond);
 Result<Response> get_models(const Call& call);
 Result<void> put_model(const Call& call, Responder respond);
 Result<void> delete_model(const Call& call, Responder respond);
-Result<Response> get_validate(const Call& call);
-Result<Response> post_validate(const Call& call);
+Result<void> get_validate(const Call& call, Responder respond);
+Result<void> post_validate(const Call& call, Responder respond);
 Result<void> post_model_cache(const Call& call, Responder respond);
 Result<void> delete_model_cache(const Call& call, Responder respond);
 

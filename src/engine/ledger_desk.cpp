@@ -408,6 +408,7 @@ std::shared_ptr<const LedgerView> LedgerDesk::describe(const Book& book) const {
   view->devices = api::device_lines(balance);
   view->host_capacity = balance.host_capacity;
   view->host_available = balance.host_available;
+  view->host_outstanding = balance.host_outstanding;
   return view;
 }
 

@@ -5,7 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
+#include <span>
 #include <tuple>
+
+#include "core/time.hpp"
 
 namespace levee::estimate {
 namespace {
@@ -66,8 +70,7 @@ std::optional<Help> smaller_model(const Verdict& refused, const ModelRegistry& r
                   "{} would fit: it needs {} of host memory and {} of GPU memory",
                   is_generic ? fmt::format("a model of the generic size {}", model->id) : model->id,
                   format_bytes(model->requirements.host), format_bytes(model->requirements.gpu)),
-              .models = {model->id},
-              .gpu = {}};
+              .models = {model->id}};
 }
 
 /// What eviction would have to free; nothing where it cannot help. A model may have its memory in
@@ -120,7 +123,7 @@ std::optional<Help> eviction(const Verdict& refused, const ModelCache& cache) {
   if (models.empty()) {
     return std::nullopt;
   }
-  Help help{.kind = Help::Kind::evict_models, .text = {}, .models = {}, .gpu = {}};
+  Help help{.kind = Help::Kind::evict_models, .text = {}};
   Bytes freed;
   for (const CachedModel& model : models) {
     help.models.push_back(model.id);
@@ -145,8 +148,78 @@ std::optional<Help> other_gpu(const Verdict& refused, const Machine& machine,
   return Help{.kind = Help::Kind::other_gpu,
               .text = fmt::format("{} would do: it has {} free", name_of(*anywhere.gpu),
                                   format_bytes(anywhere.gpu->free.value_or(Bytes{}))),
-              .models = {},
               .gpu = anywhere.gpu};
+}
+
+/// `machine` once `holdings` are over.
+Machine without(std::span<const Holding> holdings, Machine machine) {
+  for (const Holding& holding : holdings) {
+    if (machine.host_available) {
+      *machine.host_available += holding.host;
+    }
+    for (const auto& [uuid, bytes] : holding.gpus) {
+      const auto gpu = std::ranges::find(machine.gpus, uuid, &Gpu::uuid);
+      if (gpu != machine.gpus.end() && gpu->free) {
+        *gpu->free += bytes;
+      }
+    }
+  }
+  return machine;
+}
+
+/// "train.py (lease-3), eval.py (lease-4) and 7 others".
+std::string names_of(const std::vector<const Holding*>& holdings) {
+  constexpr std::size_t kMost = 3;
+  std::vector<std::string_view> names;
+  for (const Holding* holding : holdings | std::views::take(kMost)) {
+    names.push_back(holding->who);
+  }
+  const std::size_t others = holdings.size() - names.size();
+  return fmt::format("{}{}", fmt::join(names, ", "),
+                     others > 0 ? fmt::format(" and {} more", others) : "");
+}
+
+/// Whether the end of `holding` gives memory back where `requirements` are met, or on the host.
+bool matters(const Holding& holding, const Judgement& then) {
+  const bool on_gpu = then.gpu && std::ranges::any_of(holding.gpus, [&](const auto& share) {
+                        return share.first == then.gpu->uuid && share.second > Bytes{};
+                      });
+  return on_gpu || holding.host > Bytes{};
+}
+
+std::optional<Help> waiting(const Verdict& refused, const Machine& machine,
+                            const std::optional<std::string>& gpu_uuid) {
+  // The earliest to end first; those whose end nobody knows last.
+  std::vector<Holding> line = machine.holdings;
+  std::ranges::stable_sort(line, {}, [](const Holding& holding) {
+    return holding.ends_in.value_or(std::chrono::seconds::max());
+  });
+  const auto once_over = [&](std::size_t count) {
+    return judge(refused.lookup.model.requirements,
+                 without(std::span(line).first(count), machine), gpu_uuid);
+  };
+  // So many must end: more free memory never makes it fit less.
+  const auto counts = std::views::iota(std::size_t{1}, line.size() + 1);
+  const auto enough = std::ranges::partition_point(
+      counts, [&](std::size_t count) { return !once_over(count).shortfalls.empty(); });
+  if (enough == counts.end()) {
+    return std::nullopt;
+  }
+  const Judgement then = once_over(*enough);
+  std::vector<const Holding*> over;
+  for (const Holding& holding : line | std::views::take(*enough)) {
+    if (matters(holding, then)) {
+      over.push_back(&holding);
+    }
+  }
+  const auto after = line[*enough - 1].ends_in;
+  return Help{.kind = Help::Kind::wait,
+              .text = fmt::format(
+                  "it fits once {} {} over: {}", names_of(over), over.size() == 1 ? "is" : "are",
+                  after ? fmt::format("in {} at the latest", format_duration(*after))
+                        : "nobody knows when; `levee run --wait` waits in line for it"),
+              .gpu = then.gpu,
+              .after = after};
 }
 
 }  // namespace
@@ -159,6 +232,8 @@ std::string_view to_string(Help::Kind kind) noexcept {
       return "evict_models";
     case Help::Kind::other_gpu:
       return "other_gpu";
+    case Help::Kind::wait:
+      return "wait";
   }
   return "other_gpu";
 }
@@ -169,7 +244,7 @@ std::vector<Help> what_would_help(const Verdict& refused, const ModelRegistry& r
   std::vector<Help> help;
   for (auto& each :
        {other_gpu(refused, machine, gpu_uuid), smaller_model(refused, registry, machine, gpu_uuid),
-        eviction(refused, cache)}) {
+        eviction(refused, cache), waiting(refused, machine, gpu_uuid)}) {
     if (each) {
       help.push_back(*each);
     }

@@ -5,8 +5,8 @@
 
 namespace levee::estimate {
 
-/// The largest smaller variant that fits, the cached models that would make room, and another GPU
-/// than the one that was asked for; each only if it would do.
+/// Another GPU than the one that was asked for, the largest smaller variant that fits, the cached
+/// models that would make room, and waiting for promises to end; each only if it would do.
 [[nodiscard]] std::vector<Help> what_would_help(const Verdict& refused,
                                                 const ModelRegistry& registry,
                                                 const ModelCache& cache, const Machine& machine,

@@ -5,9 +5,11 @@
 // be read (only CUDA has one) is warned of. Pure; thread-safe.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/gpu.hpp"
@@ -32,10 +34,20 @@ struct Gpu {
 /// "GPU 0 (NVIDIA H100)".
 [[nodiscard]] std::string name_of(const Gpu& gpu);
 
+/// Memory that somebody has been promised for a time, used or not.
+struct Holding {
+  std::string who;  ///< "train.py (lease-3)".
+  std::vector<std::pair<std::string, Bytes>> gpus;  ///< By UUID.
+  Bytes host;
+  std::optional<std::chrono::seconds> ends_in;  ///< Absent: nobody knows.
+};
+
+/// Free is what nobody uses and nobody was promised.
 struct Machine {
   std::optional<Bytes> host_available;
   std::optional<Bytes> host_total;
   std::vector<Gpu> gpus;
+  std::vector<Holding> holdings = {};
 };
 
 enum class Resource { host_memory, gpu_memory, compute_capability, gpu };
@@ -72,11 +84,12 @@ struct Judgement {
 
 /// Something that would make room, or do without it.
 struct Help {
-  enum class Kind { smaller_model, evict_models, other_gpu };
+  enum class Kind { smaller_model, evict_models, other_gpu, wait };
   Kind kind{};
   std::string text;
-  std::vector<std::string> models;  ///< The smaller one, or those to evict.
-  std::optional<Gpu> gpu;           ///< The other one.
+  std::vector<std::string> models = {};            ///< The smaller one, or those to evict.
+  std::optional<Gpu> gpu = {};                     ///< The other one, or the one to wait for.
+  std::optional<std::chrono::seconds> after = {};  ///< How long to wait; absent: nobody knows.
 };
 
 [[nodiscard]] std::string_view to_string(Help::Kind kind) noexcept;

@@ -120,6 +120,7 @@ DeviceBalance balance_of(const DeviceSupply& device, std::size_t column, Account
                        .promised = {},
                        .committed = {},
                        .unaccounted = {},
+                       .outstanding = {},
                        .available = {},
                        .limit = limit_of(device, rules),
                        .limited = {}};
@@ -133,6 +134,7 @@ DeviceBalance balance_of(const DeviceSupply& device, std::size_t column, Account
   }
   result.unaccounted = device.used - used_by_accounts;
   result.committed += result.unaccounted;
+  result.outstanding = result.committed - device.used;
   if (device.why_not.empty()) {
     result.available = result.capacity - result.committed;
     result.limited = std::min(result.available, result.limit - result.committed);
@@ -142,11 +144,16 @@ DeviceBalance balance_of(const DeviceSupply& device, std::size_t column, Account
 
 /// A device whose memory is the host's promises from the same pool: what it has promised and nobody
 /// has taken yet is the host's no more, and it has no more than the host.
-void share_host(Balance& balance) {
+void reckon_host(const HostSupply& host, Accounts& accounts, const Rules& rules, Balance& balance) {
+  for (std::size_t i = 0; i < accounts.count; ++i) {
+    balance.host_outstanding += accounts.promised.host(i) - accounts.used.host(i);
+  }
   const auto is_shared = [](const DeviceBalance& each) { return each.device->unified; };
   for (const DeviceBalance& each : balance.devices | std::views::filter(is_shared)) {
-    balance.host_available -= each.committed - each.device->used;
+    balance.host_outstanding += each.outstanding;
   }
+  balance.host_capacity = host.total - rules.host_reserve;
+  balance.host_available = host.available - rules.host_reserve - balance.host_outstanding;
   for (DeviceBalance& each : balance.devices | std::views::filter(is_shared)) {
     each.available = std::min(each.available, balance.host_available);
     each.limited = std::min(each.limited, balance.host_available);
@@ -191,12 +198,7 @@ Balance balance(const Book& book, const Supply& supply, const Rules& rules) {
     result.devices.push_back(balance_of(supply.devices[i], i, accounts, rules));
   }
   if (supply.host) {
-    result.host_capacity = supply.host->total - rules.host_reserve;
-    result.host_available = supply.host->available - rules.host_reserve;
-    for (std::size_t i = 0; i < accounts.count; ++i) {
-      result.host_available -= accounts.promised.host(i) - accounts.used.host(i);
-    }
-    share_host(result);
+    reckon_host(*supply.host, accounts, rules, result);
   }
   return result;
 }

@@ -21,6 +21,7 @@ struct DeviceBalance {
   Bytes promised;                        ///< Σ over accounts of what is promised.
   Bytes committed;
   Bytes unaccounted;  ///< Used by processes of no account.
+  Bytes outstanding;  ///< Promised, and not used yet.
   Bytes available;
   Bytes limit;    ///< The most that bookings under `memory_limit` may bring it to.
   Bytes limited;  ///< As `available`, for such bookings.
@@ -29,7 +30,8 @@ struct DeviceBalance {
 struct Balance {
   std::vector<DeviceBalance> devices;  ///< In the Supply's order.
   Bytes host_capacity;
-  Bytes host_available;  ///< 0 when the host could not be read.
+  Bytes host_available;    ///< 0 when the host could not be read.
+  Bytes host_outstanding;  ///< With that of devices whose memory is the host's.
 
   /// Null when there is none.
   [[nodiscard]] DeviceBalance* find(std::string_view uuid);

@@ -115,6 +115,7 @@ class Ledger {
     view->devices = device_lines(balance);
     view->host_capacity = balance.host_capacity;
     view->host_available = balance.host_available;
+    view->host_outstanding = balance.host_outstanding;
     return view;
   }
 

@@ -101,47 +101,6 @@ TEST(ModelMetrics, CountHitsAndMisses) {
   EXPECT_THAT(text, HasSubstr("levee_model_cache_misses_total 2\n"));
 }
 
-// --- the machine as models find it
-
-TEST(MachineOf, SaysWhyAGpuTakesNoWork) {
-  const auto reason = [](GpuReading gpu) {
-    return machine_of(*view_with({std::move(gpu)})).gpus.at(0).unusable;
-  };
-  EXPECT_EQ(reason(example_gpu()), "");
-  EXPECT_EQ(reason(lost(example_gpu())), "is lost");
-  GpuReading gpu = example_gpu();
-  gpu.condition = GpuCondition::reset_required;
-  EXPECT_EQ(reason(gpu), "must be reset");
-  gpu.condition = GpuCondition::unreadable;
-  EXPECT_EQ(reason(gpu), "cannot be read");
-  gpu = example_gpu();
-  gpu.mig_enabled = true;
-  EXPECT_EQ(reason(gpu), "is in MIG mode, where only its instances take work");
-  gpu = example_gpu();
-  gpu.compute_mode = "prohibited";
-  EXPECT_EQ(reason(gpu), "has its compute mode set to prohibited");
-  auto view = view_with({example_gpu()});
-  view->gpus[0].fresh = false;
-  EXPECT_EQ(machine_of(*view).gpus[0].unusable, "does not answer");
-}
-
-TEST(MachineOf, HasInstancesAndLeavesUnknownFiguresUnknown) {
-  const auto machine = machine_of(*view_with({example_instance(), bare_gpu(1)}));
-  EXPECT_EQ(machine.gpus[0].uuid, "MIG-1234");
-  EXPECT_THAT(machine.gpus[0].name, HasSubstr("3g.40gb"));
-  EXPECT_EQ(machine.gpus[0].free, mib(3072));
-  EXPECT_EQ(machine.gpus[1].free, std::nullopt);
-  EXPECT_EQ(machine.gpus[1].compute, std::nullopt);
-}
-
-TEST(MachineOf, DoesNotKnowAHostThatWasNotRead) {
-  auto view = example_view();
-  auto snapshot = std::make_shared<Snapshot>(*view->snapshot);
-  snapshot->host.reset();
-  view->snapshot = snapshot;
-  EXPECT_EQ(machine_of(*view).host_available, std::nullopt);
-}
-
 // --- validation
 
 TEST(ValidateRoute, AnswersAllThatIsKnownOfAModelThatFits) {

@@ -8,6 +8,7 @@
 namespace levee::estimate {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -317,6 +318,75 @@ TEST(Help, ProposesNoEvictionWhereMemoryIsNotWhatIsMissing) {
   };
   EXPECT_THAT(help_on({}), IsEmpty());
   EXPECT_THAT(help_on({gpu(0, gib(1), {5, 0})}), IsEmpty());
+}
+
+Holding holding(std::string who, int on_gpu, Bytes bytes,
+                std::optional<std::chrono::seconds> ends_in = std::nullopt) {
+  Holding made;
+  made.who = std::move(who);
+  made.gpus = {{"GPU-" + std::to_string(on_gpu), bytes}};
+  made.ends_in = ends_in;
+  return made;
+}
+
+/// What "small", of 2 GiB on the host and 4 GiB of GPU memory, is told to wait for.
+std::optional<Help> wait_for(Machine where, std::vector<Holding> holdings) {
+  where.holdings = std::move(holdings);
+  for (const Help& help : ask("small", where).help) {
+    if (help.kind == Help::Kind::wait) {
+      return help;
+    }
+  }
+  return std::nullopt;
+}
+
+TEST(Help, SaysForWhomToWaitAndHowLong) {
+  const Machine where = machine(gib(64), {gpu(0, gib(1)), gpu(1, gib(2))});
+  const auto help = wait_for(where, {holding("late", 0, gib(20), 3600s),
+                                     holding("other", 1, gib(1), 60s),
+                                     holding("soon", 0, gib(3), 90s), holding("never", 1, gib(9))});
+  ASSERT_TRUE(help);
+  EXPECT_EQ(help->text, "it fits once soon is over: in 1m 30s at the latest");
+  EXPECT_EQ(help->after, 90s);
+  EXPECT_EQ(help->gpu->uuid, "GPU-0");
+}
+
+TEST(Help, SaysThatNobodyKnowsWhenALeaseWithoutATimeEnds) {
+  const auto help =
+      wait_for(machine(gib(64), {gpu(0, gib(1))}),
+               {holding("a", 0, gib(1)), holding("b", 0, gib(1), 5s), holding("c", 0, gib(1)),
+                holding("d", 0, Bytes{}), holding("e", 0, gib(1))});
+  ASSERT_TRUE(help);
+  EXPECT_THAT(help->text, HasSubstr("once b, a, c are over: nobody knows when"));
+  EXPECT_EQ(help->after, std::nullopt);
+}
+
+TEST(Help, WaitsForTheHostToo) {
+  Holding host = holding("fat", 0, Bytes{}, 7s);
+  host.host = gib(3);
+  const auto help = wait_for(machine(gib(1), {gpu(0, gib(10))}), {host});
+  ASSERT_TRUE(help);
+  EXPECT_EQ(help->after, 7s);
+}
+
+TEST(Help, DoesNotLetWaitInVain) {
+  const Machine where = machine(gib(64), {gpu(0, gib(1))});
+  EXPECT_FALSE(wait_for(where, {}));
+  EXPECT_FALSE(wait_for(where, {holding("a", 0, gib(2), 5s)})) << "too little";
+  EXPECT_FALSE(wait_for(where, {holding("a", 7, gib(20), 5s)})) << "elsewhere";
+  EXPECT_FALSE(wait_for(machine(gib(64), {gpu(0, gib(1), {5, 0})}), {holding("a", 0, gib(20))}))
+      << "a capability does not come by waiting";
+}
+
+TEST(Help, IsQuickAndShortForVeryManyHoldings) {
+  std::vector<Holding> many;
+  for (int i = 0; i < 10'000; ++i) {
+    many.push_back(holding("job", 0, mib(1), std::chrono::seconds{i}));
+  }
+  const auto help = wait_for(machine(gib(64), {gpu(0, Bytes{})}), std::move(many));
+  ASSERT_TRUE(help);
+  EXPECT_EQ(help->after, 4095s);
+  EXPECT_THAT(help->text, HasSubstr("job, job, job and 4093 more are over"));
 }
 
 }  // namespace
