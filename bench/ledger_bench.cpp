@@ -55,7 +55,7 @@ void decide(benchmark::State& state, ledger::Store& store) {
   }
   for (auto _ : state) {
     const bool granted = ask("job");
-    Result<ledger::Lease> released;
+    Result<std::vector<ledger::Lease>> released;
     const auto done =
         store.transact([&](ledger::Book& book) { released = ledger::release(book, "job", root); });
     if (!granted || !done || !released) {

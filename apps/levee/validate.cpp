@@ -34,10 +34,8 @@ Result<Answer> verdict_on(const Options& options, const Surroundings& surroundin
   if (!body) {
     return std::unexpected(std::move(body.error()));
   }
-  return Answer{.body = std::move(*body),
-                .from_daemon = ledger->is_daemon(),
-                .note = {},
-                .bad_settings = {}};
+  return Answer{
+      .body = std::move(*body), .from_daemon = ledger->is_daemon(), .note = {}, .bad_settings = {}};
 }
 
 int run(const Options& options, const Surroundings& surroundings) {

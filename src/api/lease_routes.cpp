@@ -20,6 +20,7 @@ constexpr int kCreated = 201;
 constexpr int kAccepted = 202;
 constexpr int kConflict = 409;
 constexpr int kGone = 410;
+constexpr int kTooMany = 429;
 constexpr std::uint64_t kLongestWatch = 300;
 
 Response with_status(int status, const ordered_json& json) {
@@ -28,10 +29,14 @@ Response with_status(int status, const ordered_json& json) {
   return response;
 }
 
-/// A request that does not fit is refused with 409; anything else with its usual status.
+/// A request that does not fit is refused with 409, one beyond its user's quota with 429, anything
+/// else with its usual status.
 Response denied(const ledger::Denial& denial) {
   const bool does_not_fit = !denial.shortfalls.empty();
-  return with_status(does_not_fit ? kConflict : http_status(denial.error.code),
+  const bool is_over_quota = denial.error.code == ErrorCode::resource_exhausted;
+  return with_status(does_not_fit    ? kConflict
+                     : is_over_quota ? kTooMany
+                                     : http_status(denial.error.code),
                      denial_json(denial));
 }
 

@@ -10,6 +10,7 @@ namespace levee::api {
 
 /// Only fresh readings count, and why a GPU takes no work is said. What `ledger` has promised and
 /// nobody has taken yet is not free; without one, all is that nobody uses.
-[[nodiscard]] estimate::Machine machine_of(const View& view, const LedgerView* ledger, MonoTime now);
+[[nodiscard]] estimate::Machine machine_of(const View& view, const LedgerView* ledger,
+                                           MonoTime now);
 
 }  // namespace levee::api

@@ -108,9 +108,11 @@ void LedgerDesk::release(std::string id, ledger::Requester requester,
                 *result = std::unexpected(released.error());
                 return;
               }
-              *result = report(*released);
-              turn_.freed_memory_in_use |= was_in_use(released->account());
-              turn_.happened.push_back({Happening::Kind::released, std::move(*released)});
+              *result = report(released->front());
+              turn_.freed_memory_in_use |= was_in_use(released->front().account());
+              for (Lease& lease : *released) {
+                turn_.happened.push_back({Happening::Kind::released, std::move(lease)});
+              }
             },
             [result, answer](const Result<void>& committed) {
               answer(committed ? std::move(*result) : std::unexpected(committed.error()));

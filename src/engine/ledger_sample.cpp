@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <utility>
@@ -145,13 +144,16 @@ bool is_alive(const sources::Root& root, const BootId& boot, const ProcessId& pr
 std::optional<api::LedgerPort::Owner> find_process(const sources::Root& root, const BootId& boot,
                                                    pid_t pid) {
   const sources::Fd proc(::open(root.at("/proc").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const auto stat = sources::read_pid_stat(proc.get(), pid);
-  struct ::stat directory{};
-  if (!stat || stat->state == 'Z' || stat->state == 'X' ||
-      ::fstatat(proc.get(), fmt::format("{}", pid).c_str(), &directory, 0) != 0) {
+  const auto files = sources::ProcessFiles::open(proc.get(), pid);
+  if (!files || !files->is_leader(pid).value_or(false)) {
     return std::nullopt;
   }
-  return api::LedgerPort::Owner{{boot, pid, stat->start_ticks}, directory.st_uid};
+  const auto stat = files->stat();
+  const auto uid = files->uid();
+  if (!stat || stat->state == 'Z' || stat->state == 'X' || !uid) {
+    return std::nullopt;
+  }
+  return api::LedgerPort::Owner{{boot, pid, stat->start_ticks}, *uid};
 }
 
 }  // namespace levee::engine

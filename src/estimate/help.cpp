@@ -195,8 +195,8 @@ std::optional<Help> waiting(const Verdict& refused, const Machine& machine,
     return holding.ends_in.value_or(std::chrono::seconds::max());
   });
   const auto once_over = [&](std::size_t count) {
-    return judge(refused.lookup.model.requirements,
-                 without(std::span(line).first(count), machine), gpu_uuid);
+    return judge(refused.lookup.model.requirements, without(std::span(line).first(count), machine),
+                 gpu_uuid);
   };
   // So many must end: more free memory never makes it fit less.
   const auto counts = std::views::iota(std::size_t{1}, line.size() + 1);

@@ -36,7 +36,7 @@ struct Gpu {
 
 /// Memory that somebody has been promised for a time, used or not.
 struct Holding {
-  std::string who;  ///< "train.py (lease-3)".
+  std::string who;                                  ///< "train.py (lease-3)".
   std::vector<std::pair<std::string, Bytes>> gpus;  ///< By UUID.
   Bytes host;
   std::optional<std::chrono::seconds> ends_in;  ///< Absent: nobody knows.

@@ -118,7 +118,7 @@ Answer ask(Book& book, const Scene& scene, const Request& request, const Request
   return refused(explain(book, scene, beyond, left));
 }
 
-Result<Lease> release(Book& book, std::string_view id, const Requester& requester) {
+Result<std::vector<Lease>> release(Book& book, std::string_view id, const Requester& requester) {
   const Lease* const found = book.find(id);
   if (found == nullptr) {
     return fail(ErrorCode::not_found, fmt::format("there is no lease \"{}\"", shown(id)),
@@ -129,33 +129,38 @@ Result<Lease> release(Book& book, std::string_view id, const Requester& requeste
                 fmt::format("lease \"{}\" belongs to user {}", shown(id), found->uid),
                 "only its user and the daemon's may end it");
   }
-  Lease lease = *found;
-  book.erase(id);
-  std::vector<std::string> inner;
+  std::vector<Lease> over{*found};
   for (const auto& [other, each] : book.leases()) {
     if (each.demand.within == id) {
-      inner.push_back(other);
+      over.push_back(each);
     }
   }
-  std::ranges::for_each(inner, [&](const std::string& other) { book.erase(other); });
-  return lease;
+  std::ranges::for_each(over, [&](const Lease& each) { book.erase(each.id); });
+  return over;
 }
 
 std::vector<Happening> expire(Book& book, Now now,
                               const std::function<bool(const ProcessId&)>& is_alive) {
-  std::vector<Happening> happened;
+  std::vector<Happening> due;
   for (const auto& [id, lease] : book.leases()) {
     const bool waits = !lease.is_granted();
     if (!is_alive(lease.owner)) {
-      happened.push_back({Happening::Kind::owner_ended, lease});
+      due.push_back({Happening::Kind::owner_ended, lease});
     } else if (waits && lease.give_up_at && now.mono >= *lease.give_up_at) {
-      happened.push_back({Happening::Kind::gave_up, lease});
+      due.push_back({Happening::Kind::gave_up, lease});
     } else if (!waits && lease.expires_at && now.mono >= *lease.expires_at) {
-      happened.push_back({Happening::Kind::expired, lease});
+      due.push_back({Happening::Kind::expired, lease});
     }
   }
-  for (const Happening& each : happened) {
-    static_cast<void>(release(book, each.lease.id, {.uid = 0, .is_administrator = true}));
+  std::vector<Happening> happened;
+  for (const Happening& each : due) {
+    auto over = release(book, each.lease.id, {.uid = 0, .is_administrator = true});
+    if (!over) {
+      continue;  // It was within one that has just ended.
+    }
+    for (Lease& lease : *over) {
+      happened.push_back({each.kind, std::move(lease)});
+    }
   }
   return happened;
 }

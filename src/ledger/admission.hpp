@@ -82,9 +82,10 @@ struct Scene {
 [[nodiscard]] Answer ask(Book& book, const Scene& scene, const Request& request,
                          const Requester& requester);
 
-/// Ends a lease or takes a request out of the line, with all that is within it. not_found,
-/// permission_denied for another user's.
-[[nodiscard]] Result<Lease> release(Book& book, std::string_view id, const Requester& requester);
+/// Ends a lease or takes a request out of the line, with all that is within it: returns it, then
+/// those. not_found, permission_denied for another user's.
+[[nodiscard]] Result<std::vector<Lease>> release(Book& book, std::string_view id,
+                                                 const Requester& requester);
 
 /// Ends what is over: leases of processes that have ended, leases past their time, requests past
 /// their deadline.

@@ -65,6 +65,18 @@ std::string printable_within(std::string_view text, std::size_t limit) {
   return clean;
 }
 
+/// The first number of the line called `name` of /proc/PID/status.
+template <class Number>
+std::optional<Number> status_number(std::string_view text, std::string_view name) {
+  while (!text.empty()) {
+    std::string_view line = take_line(text);
+    if (take_until(line, ':') == name) {
+      return to_number<Number>(take_word(line));
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<PidStat> parse_pid_stat(std::string_view text) {
@@ -116,13 +128,11 @@ std::optional<std::uint64_t> parse_statm_resident(std::string_view text) {
 }
 
 std::optional<uid_t> parse_status_uid(std::string_view text) {
-  while (!text.empty()) {
-    std::string_view line = take_line(text);
-    if (take_until(line, ':') == "Uid") {
-      return to_number<uid_t>(take_word(line));
-    }
-  }
-  return std::nullopt;
+  return status_number<uid_t>(text, "Uid");
+}
+
+std::optional<pid_t> parse_status_leader(std::string_view text) {
+  return status_number<pid_t>(text, "Tgid");
 }
 
 std::optional<pid_t> parse_status_container_pid(std::string_view text) {

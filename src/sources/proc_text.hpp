@@ -64,6 +64,9 @@ struct PidStat {
 /// The real uid of /proc/PID/status.
 [[nodiscard]] std::optional<uid_t> parse_status_uid(std::string_view text);
 
+/// Tgid of /proc/PID/status: the process that a thread belongs to.
+[[nodiscard]] std::optional<pid_t> parse_status_leader(std::string_view text);
+
 /// The last number of NSpid in /proc/PID/status, if there are several: the pid that the process
 /// itself sees, in a pid namespace below ours. Kernels before 4.1 do not tell.
 [[nodiscard]] std::optional<pid_t> parse_status_container_pid(std::string_view text);

@@ -104,6 +104,15 @@ std::expected<uid_t, int> ProcessFiles::uid() const {
   return uid ? std::expected<uid_t, int>(*uid) : std::unexpected(EINVAL);
 }
 
+std::expected<bool, int> ProcessFiles::is_leader(pid_t pid) const {
+  std::array<char, 4096> buffer;
+  const RawRead status = read_start_at(directory_.get(), "status", buffer);
+  if (!status) {
+    return std::unexpected(status.error());
+  }
+  return parse_status_leader(*status) == pid;
+}
+
 std::expected<std::string, int> ProcessFiles::cgroups() const {
   std::array<char, 8192> buffer;
   const RawRead text = read_start_at(directory_.get(), "cgroup", buffer);

@@ -30,6 +30,9 @@ class ProcessFiles {
   /// The real user.
   [[nodiscard]] std::expected<uid_t, int> uid() const;
 
+  /// Whether this is a process; the threads of one have directories, too, that no listing shows.
+  [[nodiscard]] std::expected<bool, int> is_leader(pid_t pid) const;
+
   /// /proc/PID/cgroup.
   [[nodiscard]] std::expected<std::string, int> cgroups() const;
 

@@ -68,7 +68,7 @@ class Ledger {
                     answer(std::unexpected(released.error()));
                     return;
                   }
-                  answer(report(*released));
+                  answer(report(released->front()));
                 },
             .watch =
                 [this](const std::string& id, std::chrono::seconds seconds, const auto& answer) {

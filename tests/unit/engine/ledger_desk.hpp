@@ -295,4 +295,19 @@ inline std::vector<std::string> ids_of(const api::LedgerView& view) {
   return ids;
 }
 
+/// A desk that has seen the machine.
+struct OpenDesk : TestDesk {
+  OpenDesk() { observe(); }
+};
+
+/// Its report, or an empty one.
+inline const api::LeaseReport& lease_in(const api::LedgerView& view, std::string_view id) {
+  static const api::LeaseReport kNone;
+  const auto found = std::ranges::find(
+      view.leases, id, [](const api::LeaseReport& report) { return report.lease.id; });
+  return found == view.leases.end() ? kNone : *found;
+}
+
+inline Bytes used_on_gpu(const Use& use) { return share_on(use.devices, uuid_of(0)); }
+
 }  // namespace levee::test

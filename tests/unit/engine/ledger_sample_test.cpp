@@ -3,6 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <future>
+#include <thread>
 
 #include "sources/process_walk.hpp"
 #include "sources/processes.hpp"
@@ -355,15 +359,23 @@ TEST(FindProcess, KnowsWhoseItIs) {
     GTEST_SKIP() << "needs root";
   }
   constexpr uid_t kStranger = 65534;
-  const Child child(
-      [] {
-        ::prctl(PR_SET_DUMPABLE, 1);  // setuid() made its files root's.
-        return ""s;
-      },
-      kStranger);
+  const Child child([] { return ""s; }, kStranger);
   const auto owner = find_process(Root{}, {}, child.pid());
   ASSERT_TRUE(owner);
   EXPECT_EQ(owner->uid, kStranger);
+}
+
+TEST(FindProcess, TakesNoThreadForAProcess) {
+  std::promise<pid_t> tid;
+  std::promise<void> over;
+  std::thread thread([&] {
+    tid.set_value(::gettid());
+    over.get_future().wait();
+  });
+  EXPECT_TRUE(find_process(Root{}, {}, ::getpid()));
+  EXPECT_EQ(find_process(Root{}, {}, tid.get_future().get()), std::nullopt);
+  over.set_value();
+  thread.join();
 }
 
 TEST(FindProcess, FindsNobodyWhereNobodyIs) {

@@ -342,9 +342,9 @@ std::optional<Help> wait_for(Machine where, std::vector<Holding> holdings) {
 
 TEST(Help, SaysForWhomToWaitAndHowLong) {
   const Machine where = machine(gib(64), {gpu(0, gib(1)), gpu(1, gib(2))});
-  const auto help = wait_for(where, {holding("late", 0, gib(20), 3600s),
-                                     holding("other", 1, gib(1), 60s),
-                                     holding("soon", 0, gib(3), 90s), holding("never", 1, gib(9))});
+  const auto help =
+      wait_for(where, {holding("late", 0, gib(20), 3600s), holding("other", 1, gib(1), 60s),
+                       holding("soon", 0, gib(3), 90s), holding("never", 1, gib(9))});
   ASSERT_TRUE(help);
   EXPECT_EQ(help->text, "it fits once soon is over: in 1m 30s at the latest");
   EXPECT_EQ(help->after, 90s);

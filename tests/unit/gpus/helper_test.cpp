@@ -71,8 +71,7 @@ TEST_F(HelperTest, LeavesAHungDeviceAloneAndAsksItAgainWhenItIsBack) {
   helper.next<wire::Devices>();
   {  // A question that nobody has begun with gives way to the next one.
     std::unique_lock lock(world_->mutex);
-    ASSERT_TRUE(
-        world_->changed.wait_for(lock, kPatience, [&] { return world_->gpus[0].is_read; }));
+    ASSERT_TRUE(world_->changed.wait_for(lock, kPatience, [&] { return world_->gpus[0].is_read; }));
   }
   for (std::uint64_t number = 1; number <= 5; ++number) {
     const auto answer = helper.next<wire::Answer>();

@@ -173,9 +173,25 @@ TEST(Within, NeedsAGrantedLeaseOfTheSameUser) {
 TEST(Release, GivesTheBytesBack) {
   Office office(machine({gpu(0)}));
   ASSERT_TRUE(office.grants(any_gpu("job", 80)));
-  EXPECT_EQ(office.release("job")->id, "job");
+  EXPECT_EQ(office.release("job")->front().id, "job");
   EXPECT_EQ(office.available(0), gib(80));
   EXPECT_EQ(office.release("job").error().code, ErrorCode::not_found);
+}
+
+TEST(Release, TellsOfAllThatWasWithinIt) {
+  Office office(machine({gpu(0)}));
+  ASSERT_TRUE(office.grants(on_gpu("job", 0, 12)));
+  for (const char* id : {"a", "b"}) {
+    Request inner = on_gpu(id, 0, 1);
+    inner.demand.within = "job";
+    ASSERT_TRUE(office.grants(inner));
+  }
+  ASSERT_TRUE(office.grants(on_gpu("other", 0, 1)));
+  const auto over = office.release("job");
+  ASSERT_TRUE(over);
+  std::vector<std::string> ids;
+  std::ranges::transform(*over, std::back_inserter(ids), &Lease::id);
+  EXPECT_THAT(ids, ElementsAre("job", "a", "b"));
 }
 
 TEST(Release, LeavesOthersLeasesAlone) {
@@ -194,6 +210,19 @@ TEST(Expire, EndsTheLeasesOfADeadOwner) {
   EXPECT_THAT(office.settle(), IsEmpty());
   office.dead = {7};
   EXPECT_THAT(office.settle(), ElementsAre("owner_ended dead", "owner_ended job", "granted next"));
+}
+
+TEST(Expire, TellsOfWhatEndsWithAnother) {
+  Office office(machine({gpu(0)}));
+  ASSERT_TRUE(office.grants(any_gpu("job", 12, 7)));
+  for (const auto& [id, owner] : {std::pair{"a", 7}, {"z", 8}}) {
+    Request inner = on_gpu(id, 0, 1);
+    inner.owner = process(owner);
+    inner.demand.within = "job";
+    ASSERT_TRUE(office.grants(inner));
+  }
+  office.dead = {7};
+  EXPECT_THAT(office.settle(), ElementsAre("owner_ended a", "owner_ended job", "owner_ended z"));
 }
 
 TEST(Expire, EndsALeaseSoLongAfterItWasGranted) {

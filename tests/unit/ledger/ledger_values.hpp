@@ -97,7 +97,7 @@ struct Office {
   bool grants(const Request& request, const Requester& who = kMarie) {
     return ask(request, who).outcome == Outcome::granted;
   }
-  Result<Lease> release(std::string_view id, const Requester& who = kMarie) {
+  Result<std::vector<Lease>> release(std::string_view id, const Requester& who = kMarie) {
     return ledger::release(book, id, who);
   }
   /// A sample: what is over ends, and the line is served. "granted a", "owner_ended b".

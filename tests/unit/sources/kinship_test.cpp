@@ -5,10 +5,8 @@
 
 #include <chrono>
 
-#include "sources/own_cgroup.hpp"
-#include "sources/proc_text.hpp"
 #include "sources/processes.hpp"
-#include "unit/sources/tree.hpp"
+#include "unit/sources/kinship_tree.hpp"
 
 namespace levee::sources {
 namespace {
@@ -19,74 +17,6 @@ using testing::ElementsAre;
 using testing::Key;
 using testing::Optional;
 using testing::Pair;
-
-const auto kNobody = std::nullopt;
-const MonoTime kStart = MonoTime{} + 1000s;
-
-/// A machine that has only just started.
-struct Machine : Tree {
-  Machine() {
-    write("/proc/sys/kernel/random/boot_id", "4b1c6b66-7e01-4b52-9f0a-1c9d2a7f0e11\n");
-    put({.pid = 1, .start = 1, .comm = "init", .uid = 0, .parent = 0});
-    put({.pid = 2, .start = 1, .comm = "kthreadd", .uid = 0, .parent = 0, .kernel_thread = true});
-  }
-};
-
-class KinshipTree : public testing::Test {
- protected:
-  [[nodiscard]] ProcessId id(pid_t pid, std::uint64_t start) const {
-    return {read_boot_id(tree.root()), pid, start};
-  }
-  /// Pids rise with time in this tree.
-  [[nodiscard]] ProcessId id(pid_t pid) const {
-    return id(pid, 1000 + static_cast<std::uint64_t>(pid));
-  }
-  [[nodiscard]] Kin kin(std::string account, pid_t owner, uid_t uid = 1000) const {
-    return {
-        .account = std::move(account), .owner = owner == 0 ? ProcessId{} : id(owner), .uid = uid};
-  }
-
-  struct Who {
-    pid_t pid = 0;
-    pid_t parent = 1;
-    const char* tag = "";
-    uid_t uid = 1000;
-    std::uint64_t pages = 10;
-    const char* comm = "worker";
-  };
-  void put(const Who& who) const {
-    tree.put({.pid = who.pid,
-              .pages = who.pages,
-              .start = id(who.pid).start_ticks,
-              .comm = who.comm,
-              .uid = who.uid,
-              .parent = who.parent});
-    tag(who.pid, who.tag);
-  }
-  void tag(pid_t pid, const std::string& account) const {
-    tree.write(fmt::format("/proc/{}/environ", pid),
-               "PATH=/bin\0"s + (account.empty() ? "" : "LEVEE_LEASE=" + account + "\0"s));
-  }
-
-  /// A second later.
-  void refresh() {
-    now += 1s;
-    ASSERT_TRUE(kinship.refresh(now));
-  }
-  std::optional<std::string> account_of(pid_t pid) { return kinship.account_of(id(pid), now); }
-  /// Pages in use, by account.
-  std::map<std::string, std::uint64_t> pages() {
-    std::map<std::string, std::uint64_t> pages;
-    for (const auto& [account, use] : kinship.host_use()) {
-      pages[account] = use.rss.count / page_size();
-    }
-    return pages;
-  }
-
-  Machine tree;
-  Kinship kinship{tree.root()};
-  MonoTime now = kStart;
-};
 
 TEST_F(KinshipTree, DoesNothingWithoutAccounts) {
   tree.remove("/proc");
@@ -399,130 +329,6 @@ TEST_F(KinshipLargeTree, ReadsTagsThatWereThereBeforeInTurns) {
   }
   EXPECT_GT(turns, 1);
   EXPECT_LT(turns, 10);
-}
-
-// --- cgroups
-
-class KinshipInCgroups : public KinshipTree {
- protected:
-  KinshipInCgroups() {
-    tree.write("/proc/self/mountinfo",
-               "25 20 0:22 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
-  }
-  void enclose(const std::string& cgroup, const std::vector<pid_t>& pids) const {
-    std::string list;
-    for (const pid_t pid : pids) {
-      tree.write(fmt::format("/proc/{}/cgroup", pid), "0::" + cgroup + "\n");
-      list += fmt::format("{}\n", pid);
-    }
-    tree.write("/sys/fs/cgroup" + cgroup + "/cgroup.procs", list);
-  }
-  const std::string container_ = "/system.slice/docker-" + std::string(64, 'a') + ".scope";
-};
-
-TEST_F(KinshipInCgroups, TheCgroupThatTheOwnerLeadsIsItsOwn) {
-  for (const std::string& cgroup :
-       {container_, "/system.slice/train.service"s, "/user.slice/run-r1.scope"s,
-        "/system.slice/slurmstepd.scope/job_42/step_0/user/task_0"s}) {
-    put({.pid = 10});
-    put({.pid = 11});  // docker exec
-    put({.pid = 12});
-    enclose(cgroup, {10, 11});
-    Kinship fresh(tree.root());
-    fresh.set_accounts({kin("a", 10)});
-    ASSERT_TRUE(fresh.refresh(now));
-    EXPECT_THAT(fresh.account_of(id(11), now), Optional("a"s)) << cgroup;
-    EXPECT_EQ(fresh.account_of(id(12), now), kNobody) << cgroup;
-  }
-}
-
-TEST_F(KinshipInCgroups, NeighboursInASharedCgroupAreNoKin) {
-  for (const std::string& cgroup :
-       {"/"s, "/user.slice"s, "/user.slice/user-1000.slice/session-3.scope"s, "/init.scope"s,
-        "/user.slice/user-1000.slice/user@1000.service"s, "/jobs"s, "/system.slice/a.service/b"s}) {
-    put({.pid = 10});
-    put({.pid = 11});
-    enclose(cgroup, {10, 11});
-    Kinship fresh(tree.root());
-    fresh.set_accounts({kin("a", 10)});
-    ASSERT_TRUE(fresh.refresh(now));
-    EXPECT_EQ(fresh.account_of(id(11), now), kNobody) << cgroup;
-  }
-}
-
-TEST_F(KinshipInCgroups, AnOwnerWhoCameLaterLeadsNobody) {
-  put({.pid = 9, .comm = "bash"});
-  put({.pid = 10, .parent = 9});
-  put({.pid = 11, .parent = 9});
-  enclose(container_, {9, 10, 11});
-  kinship.set_accounts({kin("a", 10)});
-  refresh();
-  EXPECT_EQ(account_of(9), kNobody);
-  EXPECT_EQ(account_of(11), kNobody);
-}
-
-TEST_F(KinshipInCgroups, ItsOwnStarterMayBeOlder) {
-  put({.pid = 9, .comm = "levee"});
-  put({.pid = 10, .parent = 9});
-  put({.pid = 11});
-  enclose(container_, {9, 10, 11});
-  kinship.set_accounts({kin("a", 10)});
-  refresh();
-  EXPECT_EQ(account_of(9), kNobody);
-  EXPECT_THAT(account_of(11), Optional("a"s));
-}
-
-TEST_F(KinshipInCgroups, AnAccountOfItsOwnCountsForMoreThanTheCgroup) {
-  put({.pid = 10});
-  put({.pid = 11});
-  put({.pid = 12, .tag = "c"});
-  enclose(container_, {10, 11, 12});
-  kinship.set_accounts({kin("a", 10), kin("b", 11), kin("c", 0)});
-  refresh();
-  refresh();
-  EXPECT_THAT(account_of(11), Optional("b"s));
-  EXPECT_THAT(account_of(12), Optional("c"s));
-}
-
-TEST_F(KinshipInCgroups, FindsWhoJoinsLater) {
-  put({.pid = 10});
-  enclose(container_, {10});
-  kinship.set_accounts({kin("a", 10)});
-  refresh();
-  put({.pid = 11});
-  enclose(container_, {10, 11});
-  now += 5s;
-  refresh();
-  EXPECT_THAT(account_of(11), Optional("a"s));
-}
-
-TEST(OwnCgroup, LooksBelowTheMounts) {
-  const CgroupMounts mounts{.v2 = CgroupMount{"/sys/fs/cgroup/unified", "/"},
-                            .v1_memory = CgroupMount{"/sys/fs/cgroup/memory", "/"}};
-  EXPECT_THAT(own_cgroup("4:memory:/system.slice/a.service\n0::/\n", mounts),
-              Optional("/sys/fs/cgroup/memory/system.slice/a.service"s));
-  EXPECT_THAT(own_cgroup("4:memory:/\n0::/system.slice/a.service\n", mounts),
-              Optional("/sys/fs/cgroup/unified/system.slice/a.service"s));
-  const CgroupMounts elsewhere{.v2 = CgroupMount{"/sys/fs/cgroup", "/docker/x"}, .v1_memory = {}};
-  EXPECT_EQ(own_cgroup("0::/system.slice/a.service\n", elsewhere), kNobody);
-  EXPECT_EQ(own_cgroup("0::/../a.service\n", mounts), kNobody);
-  EXPECT_EQ(own_cgroup("0::/system.slice/a.service\n", CgroupMounts{}), kNobody);
-  EXPECT_EQ(own_cgroup("", mounts), kNobody);
-  EXPECT_EQ(own_cgroup("nonsense", mounts), kNobody);
-}
-
-TEST(ParseEnviron, FindsTheFirstOfThatName) {
-  const std::string text = "A=1\0LEVEE_LEASES=x\0XLEVEE_LEASE=y\0LEVEE_LEASE=a=b\0LEVEE_LEASE=c\0"s;
-  EXPECT_THAT(parse_environ(text, "LEVEE_LEASE"), Optional("a=b"s));
-  EXPECT_THAT(parse_environ("LEVEE_LEASE=\0"s, "LEVEE_LEASE"), Optional(""s));
-}
-
-TEST(ParseEnviron, FindsNothingInNonsense) {
-  for (const std::string& text :
-       {""s, "\0\0\0"s, "LEVEE_LEASE"s, "LEVEE_LEASE\0"s, "LEVEE_LEASE=cut off"s, "=LEVEE_LEASE\0"s,
-        "A=LEVEE_LEASE=b\0"s}) {
-    EXPECT_EQ(parse_environ(text, "LEVEE_LEASE"), std::nullopt);
-  }
 }
 
 }  // namespace

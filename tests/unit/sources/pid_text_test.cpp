@@ -1,9 +1,13 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "sources/proc_text.hpp"
 
 namespace levee::sources {
 namespace {
+
+using namespace std::string_literals;
+using testing::Optional;
 
 constexpr std::string_view kTail =
     " S 6344 6344 3798 0 -1 4194304 100 0 0 0 25 17 9 9 20 0 1 0 201982 3133440 413 "
@@ -75,6 +79,7 @@ TEST(ParseStatusUid, ReadsTheRealUid) {
 
 TEST(ParseStatusUid, IsNotFooledOrBroken) {
   EXPECT_EQ(parse_status_uid("Name:\tUid:\nUid:\t7\t0\n"), 7U);
+  EXPECT_EQ(parse_status_leader("Name:\tx\nTgid:\t41\nPid:\t42\n"), 41);
   for (const char* text :
        {"", "Uid", "Uid:", "Uid:\t-1", "Uid:\tx", "Uid:\t99999999999", " Uid:\t1"}) {
     EXPECT_FALSE(parse_status_uid(text)) << text;
@@ -160,6 +165,20 @@ TEST(ParseSmapsRollup, RefusesNonsense) {
   for (const char* text : {"", "Pss_Dirty: 5 kB\n", "Pss: 5\n", "Pss: -5 kB\n", "Pss: x kB\n",
                            "Pss: 18446744073709551615 kB\n", "SwapPss: 0 kB\n"}) {
     EXPECT_FALSE(parse_smaps_rollup_pss(text)) << text;
+  }
+}
+
+TEST(ParseEnviron, FindsTheFirstOfThatName) {
+  const std::string text = "A=1\0LEVEE_LEASES=x\0XLEVEE_LEASE=y\0LEVEE_LEASE=a=b\0LEVEE_LEASE=c\0"s;
+  EXPECT_THAT(parse_environ(text, "LEVEE_LEASE"), Optional("a=b"s));
+  EXPECT_THAT(parse_environ("LEVEE_LEASE=\0"s, "LEVEE_LEASE"), Optional(""s));
+}
+
+TEST(ParseEnviron, FindsNothingInNonsense) {
+  for (const std::string& text :
+       {""s, "\0\0\0"s, "LEVEE_LEASE"s, "LEVEE_LEASE\0"s, "LEVEE_LEASE=cut off"s, "=LEVEE_LEASE\0"s,
+        "A=LEVEE_LEASE=b\0"s}) {
+    EXPECT_EQ(parse_environ(text, "LEVEE_LEASE"), std::nullopt);
   }
 }
 

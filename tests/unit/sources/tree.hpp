@@ -50,7 +50,8 @@ class Tree {
                       p.comm, p.state, p.parent, p.kernel_thread ? 0x200040 : 0x400140, p.cpu_ticks,
                       p.start, p.pages));
     write(dir + "statm", fmt::format("9999999 {} 1 1 0 1 0\n", p.pages));
-    write(dir + "status", fmt::format("Name:\t{}\nUid:\t{}\t0\t0\t0\n", p.comm, p.uid));
+    write(dir + "status",
+          fmt::format("Name:\t{}\nTgid:\t{}\nUid:\t{}\t0\t0\t0\n", p.comm, p.pid, p.uid));
     write(dir + "cmdline", p.cmdline);
     write(dir + "cgroup", "0::/user.slice\n");
     write(dir + "oom_score_adj", "0\n");

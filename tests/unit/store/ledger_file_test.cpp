@@ -167,7 +167,7 @@ TEST(LedgerFile, GrantsTheLastBytesToOneOfManyProcesses) {
     if (all.size() > 10) {
       const std::string oldest = all.begin()->first;
       say('?', oldest);
-      Result<Lease> gone;
+      Result<std::vector<Lease>> gone;
       const auto committed =
           store->transact([&](Book& book) { gone = ledger::release(book, oldest, kMarie); });
       if (committed && gone) {
