@@ -120,6 +120,23 @@ def test_waiters_are_served_in_order_and_at_once(levee):
     assert levee.get("/api/v1/queue")[1]["queue"] == []
 
 
+def test_a_daemon_ends_at_once_though_somebody_waits(machine):
+    with machine.levee() as levee:
+        wait_for_gpus(levee, 2)
+        wait_until(lambda: len(ledger(levee)["gpus"]) == 2, 5, "the ledger, knowing the GPUs")
+        assert ask(levee, id="first", gpus=2, gpu_memory="70GB")[0] == 201
+        assert ask(levee, id="second", gpu_memory="70GB", wait_seconds=60)[0] == 202
+        waiter = subprocess.Popen([binary(), "lease", "wait", "second"], stdout=subprocess.PIPE, text=True,
+                                  env=clean_environment(LEVEE_SOCKET=str(levee.socket)))
+        time.sleep(0.3)  # It has asked, and the daemon has half a minute to answer.
+        began = time.monotonic()
+        assert levee.stop() == 0
+        assert time.monotonic() - began < 5
+        assert waiter.poll() is None  # The daemon may come back.
+        waiter.kill()
+        waiter.communicate()
+
+
 def test_a_request_leaves_the_line_at_its_deadline(levee):
     assert ask(levee, id="first", gpus=["0"], gpu_memory="70GB")[0] == 201
     assert ask(levee, id="late", gpus=["0"], gpu_memory="70GB", wait_seconds=1)[0] == 202

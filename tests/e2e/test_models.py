@@ -75,6 +75,33 @@ def test_a_model_is_judged_on_the_gpu_that_suits_it_best():
         assert status == 409 and body["help"][0]["kind"] == "other_gpu", body
 
 
+def test_what_is_promised_is_not_free_and_may_be_waited_for(tmp_path):
+    def waits(verdict):
+        return [each for each in verdict["help"] if each["kind"] == "wait"]
+
+    with SimMachine(MACHINE) as machine:
+        with machine.levee() as levee:
+            wait_for_gpus(levee, 2)
+            wait_until(lambda: len(levee.get("/api/v1/leases")[1]["gpus"]) == 2, 5, "the ledger, knowing the GPUs")
+            assert validate(levee, "medium")[0] == 200
+            for gpu, more in (("0", {}), ("1", {"ttl_seconds": 600})):
+                status, body = levee.request("POST", "/api/v1/leases",
+                                             {"id": f"job-{gpu}", "gpus": [gpu], "gpu_memory": "7GB"} | more)
+                assert status == 201, body
+            status, body = validate(levee, "medium", gpu_id=1)  # 8 GiB, where 1 is promised to nobody.
+            assert status == 409 and body["gpu"]["free_gb"] == 1.0, body
+            assert "job-1 is over: in " in waits(body)[0]["detail"] and 0 < waits(body)[0]["wait_seconds"] <= 600
+            assert "help: it fits once job-1 is over" in levee.command("validate", "medium", "--gpu", "1").stdout
+            assert levee.request("DELETE", "/api/v1/leases?id=job-1")[0] == 200
+            assert validate(levee, "medium", gpu_id=1)[0] == 200
+        # Without a daemon it is the user's own ledger that counts.
+        env = machine.environment(LEVEE_SOCKET="/nonexistent/levee.sock", LEVEE_STATE_DIR=str(tmp_path / "state"))
+        assert alone("validate", "medium", "--gpu", "1", env=env).returncode == 0
+        assert alone("lease", "grant", "--id", "own", "--gpu", "1", "--gpu-mem", "7GB", env=env).returncode == 0
+        done = alone("validate", "medium", "--gpu", "1", env=env)
+        assert done.returncode == 1 and "it fits once own is over: nobody knows when" in done.stdout, done
+
+
 def test_a_refusal_names_everything_and_what_would_help(bench):
     _, levee = bench
     status, body = validate(levee, "facebook/musicgen-large", gpu_id="1")

@@ -147,6 +147,7 @@ TEST(PostLease, BoundsWhatAUserMayHave) {
   at.ledger.rules.most_leases_per_user = 1;
   ASSERT_EQ(at.post(R"({"host_memory": "1MB"})").status, 201);
   const Response refused = at.post(R"({"host_memory": "1MB"})");
+  EXPECT_EQ(refused.status, 429);
   EXPECT_EQ(json_of(refused)["code"], "resource_exhausted");
   EXPECT_THAT(text_of(json_of(refused), "hint"), HasSubstr("release a lease"));
   at.house.uid = 1001;
