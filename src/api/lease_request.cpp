@@ -11,9 +11,8 @@
 #include <utility>
 
 #include "api/find_gpu.hpp"
+#include "api/members.hpp"
 #include "api/route.hpp"
-#include "config/nearest.hpp"
-#include "levee/amount.hpp"
 
 namespace levee::api {
 namespace {
@@ -33,122 +32,6 @@ constexpr std::array<std::string_view, 4> kBookingKeys{"allocation_id", "require
                                                        "owner_pid"};
 
 constexpr std::int64_t kLargestMegabytes = std::int64_t{1} << 40;
-
-/// The members of a JSON object, each one asked for by type; the first thing that is wrong is kept.
-class Members {
- public:
-  Members(const ordered_json& object, std::span<const std::string_view> known) : object_(object) {
-    for (const auto& [name, value] : object.items()) {
-      if (std::ranges::find(known, name) == known.end()) {
-        const auto nearest =
-            config::nearest(name, std::vector<std::string>(known.begin(), known.end()));
-        refuse(fmt::format("{} is nothing a lease has", in_quotes(name)),
-               nearest ? fmt::format("did you mean {}?", *nearest)
-                       : fmt::format("it may have {}", fmt::join(known, ", ")));
-      }
-    }
-  }
-
-  [[nodiscard]] const ordered_json* find(std::string_view name) const {
-    const auto found = object_.find(name);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  [[nodiscard]] std::string text(std::string_view name) {
-    const ordered_json* const value = find(name);
-    if (value != nullptr && !value->is_string()) {
-      refuse(fmt::format("{} is not a text", in_quotes(name)), "write it in quotes");
-    }
-    return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-  }
-
-  /// A text that names something: not an empty one.
-  [[nodiscard]] std::string id(std::string_view name) {
-    std::string given = text(name);
-    if (given.empty() && find(name) != nullptr) {
-      refuse(fmt::format("{} is empty", in_quotes(name)), "leave it out if there is none");
-    }
-    return given;
-  }
-
-  [[nodiscard]] std::optional<std::int64_t> number(std::string_view name, std::int64_t least,
-                                                   std::int64_t most) {
-    const ordered_json* const value = find(name);
-    if (value == nullptr) {
-      return std::nullopt;
-    }
-    const bool fits = value->is_number_integer() &&
-                      !(value->is_number_unsigned() &&
-                        value->get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) &&
-                      value->get<std::int64_t>() >= least && value->get<std::int64_t>() <= most;
-    if (!fits) {
-      refuse(fmt::format("{} is {}", in_quotes(name), in_quotes(value->dump())),
-             fmt::format("write a whole number from {} to {}", least, most));
-      return std::nullopt;
-    }
-    return value->get<std::int64_t>();
-  }
-
-  [[nodiscard]] bool flag(std::string_view name) {
-    const ordered_json* const value = find(name);
-    if (value != nullptr && !value->is_boolean()) {
-      refuse(fmt::format("{} is neither true nor false", in_quotes(name)), "write true or false");
-    }
-    return value != nullptr && value->is_boolean() && value->get<bool>();
-  }
-
-  /// `name` as "12GB", or `name`_bytes as a number.
-  [[nodiscard]] std::optional<Bytes> amount(std::string_view name) {
-    const std::string in_bytes = fmt::format("{}_bytes", name);
-    const auto exact = number(in_bytes, 1, std::numeric_limits<std::int64_t>::max());
-    const ordered_json* const value = find(name);
-    if (value == nullptr) {
-      return exact ? std::optional(Bytes{static_cast<std::uint64_t>(*exact)}) : std::nullopt;
-    }
-    if (exact) {
-      refuse(fmt::format("both {} and {} are given", name, in_bytes), "give one of them");
-    } else if (!value->is_string()) {
-      refuse(fmt::format("{} is {}", in_quotes(name), in_quotes(value->dump())),
-             fmt::format("write it with a unit, such as \"12GB\", or as {}", in_bytes));
-    } else if (auto size = parse_size(value->get<std::string>())) {
-      return *size;
-    } else {
-      refuse(fmt::format("{}: {}", name, size.error().message), size.error().hint);
-    }
-    return std::nullopt;
-  }
-
-  template <class Value>
-  [[nodiscard]] Value word(std::string_view name, std::optional<Value> (*parse)(std::string_view),
-                           Value otherwise, std::string_view accepted) {
-    const std::string given = text(name);
-    if (find(name) == nullptr) {
-      return otherwise;
-    }
-    const auto value = parse(given);
-    if (!value) {
-      refuse(fmt::format("{} is {}", in_quotes(name), in_quotes(given)),
-             fmt::format("write one of {}", accepted));
-    }
-    return value.value_or(otherwise);
-  }
-
-  void refuse(std::string message, std::string hint) {
-    if (!error_) {
-      error_ = Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
-    }
-  }
-  void refuse(Error error) {
-    if (!error_) {
-      error_ = std::move(error);
-    }
-  }
-  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
-
- private:
-  const ordered_json& object_;
-  std::optional<Error> error_;
-};
 
 std::optional<std::string> uuid_of(Members& members, const View& view, const ordered_json& name) {
   if (!name.is_string() && !name.is_number_unsigned()) {
@@ -220,7 +103,7 @@ std::optional<std::chrono::seconds> seconds(Members& members, std::string_view n
 }  // namespace
 
 Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
-  Members members(body, kLeaseKeys);
+  Members members(body, kLeaseKeys, "a lease");
   LeaseBody result;
   ledger::Request& request = result.request;
   Demand& demand = request.demand;
@@ -254,7 +137,7 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
 }
 
 Result<LeaseBody> booking_body(const ordered_json& body, const View& view) {
-  Members members(body, kBookingKeys);
+  Members members(body, kBookingKeys, "a booking");
   LeaseBody result;
   result.request.id = members.text("allocation_id");
   if (result.request.id.empty()) {
@@ -278,7 +161,7 @@ Result<LeaseBody> booking_body(const ordered_json& body, const View& view) {
 }
 
 Result<std::string> booking_id(const ordered_json& body) {
-  Members members(body, std::span(kBookingKeys).first(1));
+  Members members(body, std::span(kBookingKeys).first(1), "a booking");
   std::string id = members.text("allocation_id");
   if (id.empty()) {
     members.refuse("allocation_id is missing", "name the allocation to give back");

@@ -12,10 +12,10 @@
 namespace levee::estimate {
 
 enum class Build {
-  decoder,           ///< Llama, GPT, Mixtral, …
-  encoder,           ///< BERT
-  encoder_decoder,   ///< T5, Whisper
-  conditioned,       ///< A decoder that looks at another model's output in every layer: MusicGen.
+  decoder,          ///< Llama, GPT, Mixtral, …
+  encoder,          ///< BERT
+  encoder_decoder,  ///< T5, Whisper
+  conditioned,      ///< A decoder that looks at another model's output in every layer: MusicGen.
 };
 
 /// What one norm has per hidden value: a scale, or a scale and a shift.

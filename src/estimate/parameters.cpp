@@ -29,8 +29,8 @@ Part latent_attention(const ModelFacts& facts, const LatentAttention& latent) {
   const u64 d = facts.hidden;
   const u64 query = facts.heads * (latent.nope + latent.rope);
   Part part;
-  part.linear = latent.query_rank > 0 ? d * latent.query_rank + latent.query_rank * query
-                                      : d * query;
+  part.linear =
+      latent.query_rank > 0 ? d * latent.query_rank + latent.query_rank * query : d * query;
   part.linear += d * (latent.kv_rank + latent.rope) +
                  latent.kv_rank * facts.heads * (latent.nope + latent.value) +
                  facts.heads * latent.value * d;

@@ -33,8 +33,8 @@ std::vector<CatalogueEntry> read_catalogue() {
 
 /// Lower case, without the organisation; "meta-llama/Meta-Llama-3.1-8B" → "llama-3.1-8b".
 std::string plain(std::string_view name) {
-  std::string text(name.substr(name.rfind('/') == std::string_view::npos ? 0
-                                                                         : name.rfind('/') + 1));
+  std::string text(
+      name.substr(name.rfind('/') == std::string_view::npos ? 0 : name.rfind('/') + 1));
   std::ranges::transform(text, text.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   std::ranges::replace(text, '_', '-');
@@ -48,8 +48,8 @@ std::string plain(std::string_view name) {
 
 /// What a name has beside the model's own: tuning, formats.
 constexpr std::array<std::string_view, 14> kSuffixes{
-    "-hf",  "-instruct", "-it", "-chat",  "-base", "-v0.1", "-v0.2",
-    "-v0.3", "-2507",    "-pt", "-4k-instruct", "-8k-instruct", "-v1.0", "-python"};
+    "-hf",   "-instruct", "-it", "-chat",        "-base",        "-v0.1", "-v0.2",
+    "-v0.3", "-2507",     "-pt", "-4k-instruct", "-8k-instruct", "-v1.0", "-python"};
 
 bool strip_suffix(std::string& name) {
   for (const std::string_view suffix : kSuffixes) {

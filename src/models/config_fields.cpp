@@ -35,8 +35,8 @@ void ConfigFields::complain(std::string message) {
 
 std::uint64_t ConfigFields::number(std::string_view name, const nlohmann::json& value,
                                    std::uint64_t least, std::uint64_t most) {
-  const bool is_whole = value.is_number_unsigned() ||
-                        (value.is_number_integer() && value.get<std::int64_t>() >= 0);
+  const bool is_whole =
+      value.is_number_unsigned() || (value.is_number_integer() && value.get<std::int64_t>() >= 0);
   if (!is_whole || value.get<std::uint64_t>() < least || value.get<std::uint64_t>() > most) {
     complain(fmt::format("{} is {}, which is no whole number from {} to {}", name, shown(value),
                          least, most));

@@ -33,9 +33,8 @@ void read_sizes(ConfigFields& from, ModelFacts& facts) {
   facts.hidden = from.size({"hidden_size", "n_embd", "d_model"}, estimate::kMostHidden);
   facts.heads = from.size({"num_attention_heads", "n_head", "num_heads"}, estimate::kMostHeads);
   facts.kv_heads = from.size_or("num_key_value_heads", facts.heads, estimate::kMostHeads);
-  facts.head_dim =
-      from.size_or("head_dim", facts.hidden / std::max<std::uint64_t>(facts.heads, 1),
-                   estimate::kMostHeads);
+  facts.head_dim = from.size_or("head_dim", facts.hidden / std::max<std::uint64_t>(facts.heads, 1),
+                                estimate::kMostHeads);
   facts.vocab = from.size({"vocab_size"}, estimate::kMostVocabulary);
   for (const char* name : {"max_position_embeddings", "n_positions", "seq_length"}) {
     if (facts.max_context == 0) {
@@ -312,20 +311,31 @@ struct Family {
   void (*read)(ConfigFields& from, ModelFacts& facts);
 };
 
-constexpr std::array kFamilies{
-    Family{"bert", bert},         Family{"bloom", bloom},
-    Family{"deepseek_v2", deepseek_v2}, Family{"deepseek_v3", deepseek_v3},
-    Family{"falcon", falcon},     Family{"gemma", gemma},
-    Family{"gemma2", gemma2},     Family{"gemma3", gemma3},
-    Family{"gemma3_text", gemma3}, Family{"gpt2", gpt2},
-    Family{"gpt_neox", gpt_neox}, Family{"gptj", gptj},
-    Family{"llama", llama},       Family{"mistral", mistral},
-    Family{"mixtral", mixtral},   Family{"musicgen", musicgen},
-    Family{"opt", opt},           Family{"phi", phi},
-    Family{"phi3", mistral},      Family{"qwen2", qwen2},
-    Family{"qwen2_moe", qwen2_moe}, Family{"qwen3", qwen3},
-    Family{"qwen3_moe", qwen3_moe}, Family{"t5", t5},
-    Family{"whisper", whisper}};
+constexpr std::array kFamilies{Family{"bert", bert},
+                               Family{"bloom", bloom},
+                               Family{"deepseek_v2", deepseek_v2},
+                               Family{"deepseek_v3", deepseek_v3},
+                               Family{"falcon", falcon},
+                               Family{"gemma", gemma},
+                               Family{"gemma2", gemma2},
+                               Family{"gemma3", gemma3},
+                               Family{"gemma3_text", gemma3},
+                               Family{"gpt2", gpt2},
+                               Family{"gpt_neox", gpt_neox},
+                               Family{"gptj", gptj},
+                               Family{"llama", llama},
+                               Family{"mistral", mistral},
+                               Family{"mixtral", mixtral},
+                               Family{"musicgen", musicgen},
+                               Family{"opt", opt},
+                               Family{"phi", phi},
+                               Family{"phi3", mistral},
+                               Family{"qwen2", qwen2},
+                               Family{"qwen2_moe", qwen2_moe},
+                               Family{"qwen3", qwen3},
+                               Family{"qwen3_moe", qwen3_moe},
+                               Family{"t5", t5},
+                               Family{"whisper", whisper}};
 
 double bytes_of_type(const std::string& type) {
   if (type == "float32" || type == "float") {
@@ -370,8 +380,8 @@ const json& language_part(const json& config) {
 void check_whole(const ModelFacts& facts, ConfigFields& from) {
   const bool divides = facts.kv_heads > 0 && facts.heads % facts.kv_heads == 0;
   if (!divides) {
-    from.complain(fmt::format("{} key/value heads do not divide {} heads", facts.kv_heads,
-                              facts.heads));
+    from.complain(
+        fmt::format("{} key/value heads do not divide {} heads", facts.kv_heads, facts.heads));
   }
   if (facts.head_dim == 0 || facts.heads * facts.head_dim > estimate::kMostIntermediate) {
     from.complain(fmt::format("{} heads of {} values are more than any model has", facts.heads,
@@ -431,10 +441,10 @@ Result<Configured> facts_from_json(const json& config) {
     return std::unexpected(*from.error());
   }
   const std::string type = ConfigFields(part).text_or("torch_dtype", "");
-  facts.bytes_per_value = bytes_of_type(
-      type.empty() ? ConfigFields(config).text_or("torch_dtype",
-                                                  ConfigFields(config).text_or("dtype", ""))
-                   : type);
+  facts.bytes_per_value =
+      bytes_of_type(type.empty() ? ConfigFields(config).text_or(
+                                       "torch_dtype", ConfigFields(config).text_or("dtype", ""))
+                                 : type);
   facts.quantization = quantization_of(config);
   facts.name = ConfigFields(config).text_or("_name_or_path", "");
   return result;

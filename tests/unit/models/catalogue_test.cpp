@@ -47,7 +47,8 @@ TEST(Catalogue, FindsAModelByTheNamesItGoesBy) {
   EXPECT_EQ(id("google/gemma-2-27b-it"), "gemma-2-27b");
   EXPECT_EQ(id("facebook/musicgen-medium"), "musicgen-medium");
   EXPECT_EQ(id("deepseek-ai/DeepSeek-R1"), "deepseek-v3");
-  for (const char* unknown : {"", "/", "-it", "llama", "llama-3-9b", "-instruct-instruct", "a/b/c"}) {
+  for (const char* unknown :
+       {"", "/", "-it", "llama", "llama-3-9b", "-instruct-instruct", "a/b/c"}) {
     EXPECT_EQ(id(unknown), "") << unknown;
   }
 }

@@ -16,8 +16,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 json small() {
-  return {{"model_type", "llama"},      {"num_hidden_layers", 2}, {"hidden_size", 64},
-          {"num_attention_heads", 8},   {"vocab_size", 100},      {"intermediate_size", 128},
+  return {{"model_type", "llama"},    {"num_hidden_layers", 2}, {"hidden_size", 64},
+          {"num_attention_heads", 8}, {"vocab_size", 100},      {"intermediate_size", 128},
           {"num_key_value_heads", 2}};
 }
 
@@ -60,8 +60,8 @@ TEST(HfConfig, KnowsWhichLayersLookBackAWindowOnly) {
   const json mistral = with({{"model_type", "mistral"}, {"sliding_window", 32}});
   EXPECT_EQ(facts(mistral).window->layers, 2U);
   EXPECT_FALSE(facts(with({{"model_type", "mistral"}, {"sliding_window", nullptr}})).window);
-  const json gemma = with({{"model_type", "gemma3_text"}, {"sliding_window", 32},
-                           {"num_hidden_layers", 26}});
+  const json gemma =
+      with({{"model_type", "gemma3_text"}, {"sliding_window", 32}, {"num_hidden_layers", 26}});
   EXPECT_EQ(facts(gemma).window->layers, 22U);
   json listed = gemma;
   listed["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention"};
@@ -128,7 +128,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad{{{"vocab_size", json::array({1})}}, "vocab_size is [1]"},
                     Bad{{{"tie_word_embeddings", 1}}, "tie_word_embeddings is 1"},
                     Bad{{{"model_type", "mixtral"}}, "num_local_experts is missing"},
-                    Bad{{{"model_type", "mixtral"}, {"num_local_experts", 1}}, "2 experts per token"},
+                    Bad{{{"model_type", "mixtral"}, {"num_local_experts", 1}},
+                        "2 experts per token"},
                     Bad{{{"model_type", "deepseek_v2"}}, "kv_lora_rank is missing"},
                     Bad{{{"model_type", "musicgen"}}, "decoder is missing"},
                     Bad{{{"model_type", "whisper"}}, "encoder_layers is missing"},

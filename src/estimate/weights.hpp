@@ -1,0 +1,40 @@
+// Weights: how many bytes a model's values take in a format. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "estimate/model_facts.hpp"
+#include "estimate/parameters.hpp"
+#include "levee/result.hpp"
+
+namespace levee::estimate {
+
+/// Bits per value, scales and zero points included. Formats treat what is not a matrix within a
+/// layer differently.
+struct WeightFormat {
+  std::string name;
+  double linear_bits = 16;
+  double embedding_bits = 16;
+  double output_bits = 16;   ///< Also of a tied matrix.
+  double uncertainty = 0;    ///< So far the truth may be off, as a fraction.
+  bool splits_tied = false;  ///< Files keep a tied output as a copy of its own.
+};
+
+/// "bf16", "fp16", "fp32", "fp8", "int8", "int4" (also "awq", "gptq"), "nf4", "nf4-dq", or a type
+/// of llama.cpp such as "Q4_K_M"; upper and lower case are the same.
+[[nodiscard]] Result<WeightFormat> parse_weight_format(std::string_view name);
+
+/// All that can be asked for, the largest first: 16 bits, then those of the framework's files.
+[[nodiscard]] const std::vector<WeightFormat>& hub_formats();
+[[nodiscard]] const std::vector<WeightFormat>& gguf_formats();
+
+/// As the weights are stored.
+[[nodiscard]] WeightFormat format_of(const ModelFacts& facts);
+
+/// On one of `ranks` devices that share the model tensor by tensor.
+[[nodiscard]] double weight_bytes(const Parameters& parameters, const ModelFacts& facts,
+                                  const WeightFormat& format, double ranks = 1);
+
+}  // namespace levee::estimate
