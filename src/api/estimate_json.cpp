@@ -53,8 +53,7 @@ ordered_json nearest_json(const ModelFacts& facts, const Job& job, Bytes free) {
                     {"max_context", estimate::longest_context(facts, job, free)}};
   const auto devices = estimate::fewest_devices(facts, job, free);
   json["fewest_gpus"] = devices ? ordered_json(*devices) : ordered_json();
-  const auto format =
-      job.training ? std::nullopt : estimate::best_format(facts, job, free);
+  const auto format = job.training ? std::nullopt : estimate::best_format(facts, job, free);
   json["quant"] = format ? ordered_json(format->name) : ordered_json();
   return json;
 }
@@ -81,6 +80,11 @@ ordered_json estimate_json(const EstimateQuestion& question, std::optional<Bytes
   json["total"] = bounds(estimate.total);
   json["nearest"] =
       available ? nearest_json(question.facts, question.job, *available) : ordered_json();
+  if (question.pool) {
+    json["pool"] = {
+        {"bytes", question.pool->count},
+        {"tokens", estimate::pool_tokens(question.facts, question.job, *question.pool)}};
+  }
   json["remarks"] = question.remarks;
   return json;
 }

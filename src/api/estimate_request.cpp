@@ -19,13 +19,34 @@ using estimate::Precision;
 using estimate::Training;
 using nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 27> kKeys{
-    "model",        "config",     "framework", "version",         "context",
-    "batch",        "quant",      "kv_dtype",  "tp",              "pp",
-    "ubatch",       "batched_tokens", "sequences", "block",       "flash_attention",
-    "graphs",       "train",      "precision", "recompute",       "zero",
-    "ranks",        "lora_rank",  "trainable", "chunked_loss",    "gpu_memory",
-    "gpu_memory_bytes", "gpu"};
+constexpr std::array<std::string_view, 29> kKeys{"model",
+                                                 "config",
+                                                 "framework",
+                                                 "version",
+                                                 "context",
+                                                 "batch",
+                                                 "quant",
+                                                 "kv_dtype",
+                                                 "tp",
+                                                 "pp",
+                                                 "ubatch",
+                                                 "batched_tokens",
+                                                 "sequences",
+                                                 "block",
+                                                 "flash_attention",
+                                                 "graphs",
+                                                 "train",
+                                                 "precision",
+                                                 "recompute",
+                                                 "zero",
+                                                 "ranks",
+                                                 "lora_rank",
+                                                 "trainable",
+                                                 "chunked_loss",
+                                                 "gpu_memory",
+                                                 "gpu_memory_bytes",
+                                                 "pool",
+                                                 "pool_bytes", "compiled"};
 
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 27;
 constexpr std::int64_t kMostBatch = 1'000'000;
@@ -85,8 +106,8 @@ std::uint64_t adapter_values(const ModelFacts& facts, std::uint64_t rank) {
 }
 
 void read_training(Members& members, const ModelFacts& facts, Job& job) {
-  constexpr std::array<std::string_view, 7> kOnlyTraining{
-      "precision", "recompute", "zero", "ranks", "lora_rank", "trainable", "chunked_loss"};
+  constexpr std::array<std::string_view, 8> kOnlyTraining{
+      "precision", "recompute", "zero", "ranks", "lora_rank", "trainable", "chunked_loss", "compiled"};
   if (members.find("train") == nullptr) {
     for (const std::string_view name : kOnlyTraining) {
       if (members.find(name) != nullptr) {
@@ -97,10 +118,9 @@ void read_training(Members& members, const ModelFacts& facts, Job& job) {
     return;
   }
   Training training;
-  training.optimizer =
-      members.word<estimate::Optimizer>("train", estimate::parse_optimizer,
-                                        estimate::Optimizer::adam,
-                                        "adam, adamw, adam8bit, sgd, momentum");
+  training.optimizer = members.word<estimate::Optimizer>("train", estimate::parse_optimizer,
+                                                         estimate::Optimizer::adam,
+                                                         "adam, adamw, adam8bit, sgd, momentum");
   training.precision = members.word<Precision>("precision", parse_precision, Precision::mixed,
                                                "fp32, bf16, fp16, bf16-pure, fp16-pure");
   training.recompute = members.word<estimate::Recompute>(
@@ -108,6 +128,7 @@ void read_training(Members& members, const ModelFacts& facts, Job& job) {
   training.zero = static_cast<int>(members.number("zero", 0, 3).value_or(0));
   training.ranks = count(members, "ranks", 1, kMostDevices);
   training.chunked_loss = members.flag("chunked_loss");
+  training.compiled = members.flag("compiled");
   constexpr std::int64_t kMostValues = std::int64_t{1} << 40;
   constexpr std::int64_t kMostRank = 65'536;
   if (const auto values = members.number("trainable", 1, kMostValues)) {
@@ -128,7 +149,8 @@ void read_job(Members& members, const ModelFacts& facts, Job& job) {
       members.refuse(fmt::format("\"version\" is {}", in_quotes(given)), "write it as \"0.19\"");
     }
   }
-  const std::uint64_t usual = facts.max_context > 0 ? std::min<std::uint64_t>(facts.max_context, 4096) : 4096;
+  const std::uint64_t usual =
+      facts.max_context > 0 ? std::min<std::uint64_t>(facts.max_context, 4096) : 4096;
   job.context = count(members, "context", usual, kMostTokens);
   job.batch = count(members, "batch", 1, kMostBatch);
   job.tensor_parallel = count(members, "tp", 1, kMostDevices);
@@ -142,9 +164,9 @@ void read_job(Members& members, const ModelFacts& facts, Job& job) {
   read_formats(members, job);
   read_training(members, facts, job);
   if (job.tensor_parallel > facts.heads) {
-    members.refuse(fmt::format("\"tp\" is {}, and the model has {} heads", job.tensor_parallel,
-                               facts.heads),
-                   "every device needs one at least");
+    members.refuse(
+        fmt::format("\"tp\" is {}, and the model has {} heads", job.tensor_parallel, facts.heads),
+        "every device needs one at least");
   }
   if (job.pipeline_parallel > std::max<std::uint64_t>(facts.layers, 1)) {
     members.refuse(fmt::format("\"pp\" is {}, and the model has {} layers", job.pipeline_parallel,
@@ -191,6 +213,7 @@ Result<EstimateQuestion> estimate_question(const ordered_json& body,
   }
   read_job(members, question.facts, question.job);
   question.gpu_memory = members.amount("gpu_memory");
+  question.pool = members.amount("pool");
   if (members.error()) {
     return std::unexpected(*members.error());
   }

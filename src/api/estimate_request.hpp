@@ -7,8 +7,8 @@
 //    "tp": 1, "pp": 1, "ubatch": 512, "batched_tokens": 8192, "sequences": 1024, "block": 16,
 //    "flash_attention": true, "graphs": true,
 //    "train": "adam", "precision": "bf16", "recompute": "none", "zero": 0, "ranks": 1,
-//    "lora_rank": 8 or "trainable": N, "chunked_loss": false,
-//    "gpu_memory": "24GB"}
+//    "lora_rank": 8 or "trainable": N, "chunked_loss": false, "compiled": false,
+//    "gpu_memory": "24GB", "pool": "10GB" (of vLLM's cache)}
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -26,6 +26,7 @@ struct EstimateQuestion {
   estimate::ModelFacts facts;
   estimate::Job job;
   std::optional<Bytes> gpu_memory;  ///< To be judged by, instead of what is free.
+  std::optional<Bytes> pool;        ///< Of vLLM's cache: how many tokens does it hold?
   std::vector<std::string> remarks;
 };
 

@@ -2,8 +2,8 @@
 // is kept. Internal to the room.
 #pragma once
 
-#include <cstdint>
 #include <fmt/format.h>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>

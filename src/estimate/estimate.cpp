@@ -17,8 +17,7 @@ Bytes bytes_of(double count) {
     return {};
   }
   return count >= kMost ? Bytes{std::numeric_limits<std::uint64_t>::max()}
-                        : Bytes{static_cast<std::uint64_t>(std::llround(
-                              std::min(count, 9.2e18)))};
+                        : Bytes{static_cast<std::uint64_t>(std::llround(std::min(count, 9.2e18)))};
 }
 
 Term weights_term(const ModelFacts& facts, const Job& job) {
@@ -51,12 +50,11 @@ Term cache_term(const ModelFacts& facts, const Job& job) {
   ModelFacts full = facts;
   full.window.reset();
   const double most = facts.window ? cache_bytes(full, job, job.context, job.batch) : bytes;
-  return term_between(TermName::kv_cache, bytes * (1 - spread), bytes,
-                      std::max(bytes, job.framework == Framework::vllm ? bytes : most) *
-                          (1 + spread),
-                      fmt::format("{} tokens of {} {}, {}/{} bits", job.context, job.batch,
-                                  job.batch == 1 ? "sequence" : "sequences", job.keys.bits,
-                                  job.values.bits));
+  return term_between(
+      TermName::kv_cache, bytes * (1 - spread), bytes,
+      std::max(bytes, job.framework == Framework::vllm ? bytes : most) * (1 + spread),
+      fmt::format("{} tokens of {} {}, {}/{} bits", job.context, job.batch,
+                  job.batch == 1 ? "sequence" : "sequences", job.keys.bits, job.values.bits));
 }
 
 void add_up(Estimate& estimate) {

@@ -74,15 +74,15 @@ void add_vllm(const ModelFacts& facts, const Job& job, Estimate& estimate) {
             : term_between(TermName::context, 1.3 * kGiBs, 1.6 * kGiBs, 2.1 * kGiBs,
                            "driver context, kernels and collectives, as on H100s"));
   if (job.graphs) {
-    estimate.terms.push_back(term_between(TermName::graphs, 0.5 * kGiBs, 0.95 * kGiBs,
-                                          1.85 * kGiBs, "CUDA graphs of vLLM 0.19"));
+    estimate.terms.push_back(term_between(TermName::graphs, 0.5 * kGiBs, 0.95 * kGiBs, 1.85 * kGiBs,
+                                          "CUDA graphs of vLLM 0.19"));
   }
-  estimate.terms.push_back(
-      job.tensor_parallel > 1
-          ? term_between(TermName::slack, 1.9 * kGiBs, 2.07 * kGiBs, 2.3 * kGiBs,
-                         "buffers of the collectives")
-          : term_between(TermName::slack, 0.05 * kGiBs, 0.25 * kGiBs, 0.35 * kGiBs,
-                         "what libraries allocate beside PyTorch"));
+  estimate.terms.push_back(job.tensor_parallel > 1
+                               ? term_between(TermName::slack, 1.9 * kGiBs, 2.07 * kGiBs,
+                                              2.3 * kGiBs, "buffers of the collectives")
+                               : term_between(TermName::slack, 0.05 * kGiBs, 0.25 * kGiBs,
+                                              0.35 * kGiBs,
+                                              "what libraries allocate beside PyTorch"));
 }
 
 // llama.cpp plans one buffer for the whole graph: logits of a micro batch in 32 bits, and once or
@@ -96,7 +96,7 @@ void add_llama_cpp(const ModelFacts& facts, const Job& job, Estimate& estimate) 
   double expected = rows * (vocab + 1.5 * hidden);
   double high = rows * (vocab + 2 * hidden) * 1.02;
   std::string reason = fmt::format("logits and states of {} tokens", job.micro_batch);
-  if (!job.flash_attention) {
+  if (!job.flash_attention && !facts.latent) {
     const double scores = as_double(job.context) * rows * as_double(facts.heads);
     expected = std::max(expected, scores + expected * 0.4);
     high += scores;
@@ -104,7 +104,8 @@ void add_llama_cpp(const ModelFacts& facts, const Job& job, Estimate& estimate) 
     reason += ", or the scores of one layer without flash attention";
   }
   if (facts.latent) {
-    high *= 3;
+    constexpr double kWorst = 10;  // 5 GiB in a log of DeepSeek-V3 at 163,840 tokens.
+    high *= job.flash_attention ? 3 : kWorst;
     reason += "; latent attention takes more, by an unknown amount";
   }
   if (facts.experts) {
@@ -123,14 +124,17 @@ void add_transformers(const ModelFacts& facts, const Job& job, Estimate& estimat
   constexpr double kHiddenCopies = 3.5;
   const double products = facts.gated_mlp ? 3 : 2;
   const double tokens = as_double(job.context * job.batch);
-  const double wide = tokens * 2 *
-                      (products * as_double(facts.intermediate) +
-                       kHiddenCopies * as_double(facts.hidden));
-  const double scores = job.flash_attention ? 0
-                                            : as_double(job.batch) * as_double(facts.heads) *
-                                                  as_double(job.context) *
-                                                  as_double(job.context) * 6;
-  const double floor = 20 * kMiBs;
+  const double wide =
+      tokens * 2 *
+      (products * as_double(facts.intermediate) + kHiddenCopies * as_double(facts.hidden));
+  const double scores = job.flash_attention
+                            ? 0
+                            : as_double(job.batch) * as_double(facts.heads) *
+                                  as_double(job.context) * as_double(job.context) * 6;
+  // Four-bit kernels make one matrix at a time whole again; the largest is the output's.
+  const bool unpacks = job.weights && job.weights->name.starts_with("nf4");
+  const double floor =
+      20 * kMiBs + (unpacks ? as_double(facts.vocab) * as_double(facts.hidden) * 2 : 0);
   const bool frugal = job.version && *job.version >= kFrugal;
   if (frugal) {
     estimate.terms.push_back(term_between(TermName::activations, scores, scores + 2 * floor,
@@ -148,7 +152,8 @@ void add_transformers(const ModelFacts& facts, const Job& job, Estimate& estimat
   estimate.terms.push_back(term_between(TermName::context, 300 * kMiBs, 500 * kMiBs, 1400 * kMiBs,
                                         "driver context and kernels; measured from 0.5 GiB on an "
                                         "H100 to 1.3 GiB on a V100"));
-  estimate.terms.push_back(term_between(TermName::slack, 0, 0.02 * (wide + scores), 0.1 * wide + scores * 0.3,
+  estimate.terms.push_back(term_between(TermName::slack, 0, 0.02 * (wide + scores),
+                                        0.1 * wide + scores * 0.3,
                                         "what the allocator holds and does not use"));
 }
 

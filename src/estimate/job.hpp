@@ -50,6 +50,7 @@ struct Training {
   /// LoRA: values of adapters that learn, while the model stands still; absent: all learns.
   std::optional<std::uint64_t> adapter_values;
   bool chunked_loss = false;  ///< Logits are never there all at once.
+  bool compiled = false;      ///< torch.compile: what is cheap is made again, not kept.
 };
 
 struct Job {

@@ -22,8 +22,7 @@ double layer_token_bytes(const ModelFacts& facts, const Job& job) {
     // The latent part is the same on every device of a tensor-parallel group.
     return as_double(facts.latent->kv_rank + facts.latent->rope) * job.keys.bits / 8;
   }
-  const double heads =
-      std::max(1.0, as_double(facts.kv_heads) / as_double(job.tensor_parallel));
+  const double heads = std::max(1.0, as_double(facts.kv_heads) / as_double(job.tensor_parallel));
   return heads * as_double(facts.head_dim) * (job.keys.bits + job.values.bits) / 8;
 }
 
@@ -39,14 +38,13 @@ double window_token_bytes(const ModelFacts& facts, const Job& job) {
 }
 
 /// What layers with a window keep of one sequence.
-double window_tokens(const SlidingWindow& window, const Job& job, double tokens,
-                     double sequences) {
+double window_tokens(const SlidingWindow& window, const Job& job, double tokens, double sequences) {
   constexpr double kPad = 256;
   const double width = as_double(window.tokens);
   switch (job.framework) {
     case Framework::llama_cpp:
-      return std::min(tokens, round_up(width * sequences + as_double(job.micro_batch), kPad) /
-                                  sequences);
+      return std::min(tokens,
+                      round_up(width * sequences + as_double(job.micro_batch), kPad) / sequences);
     case Framework::vllm:
       return std::min(tokens,
                       round_up(width - 1 + as_double(job.batched_tokens), as_double(job.block)) +
@@ -94,22 +92,20 @@ double cache_bytes(const ModelFacts& facts, const Job& job, std::uint64_t tokens
   const double each = layer_token_bytes(facts, job);
   double bytes = 0;
   if (facts.window && !facts.latent) {
-    const double share = std::min(1.0, as_double(facts.window->layers) /
-                                           std::max(1.0, as_double(cached_layers(facts))));
+    const double share = std::min(
+        1.0, as_double(facts.window->layers) / std::max(1.0, as_double(cached_layers(facts))));
     const double kept =
         window_tokens(*facts.window, job, padded, std::max(1.0, as_double(sequences)));
-    bytes = layers * ((1 - share) * padded * each +
-                      share * kept * window_token_bytes(facts, job));
+    bytes = layers * ((1 - share) * padded * each + share * kept * window_token_bytes(facts, job));
   } else {
     bytes = layers * padded * each;
   }
   if (facts.build == Build::encoder_decoder || facts.build == Build::conditioned) {
     // What it looks at is cached as well: sound, or the text that conditions.
     constexpr double kConditionTokens = 256;
-    const double source =
-        facts.source_positions > 0       ? as_double(facts.source_positions)
-        : facts.build == Build::conditioned ? kConditionTokens
-                                            : padded;
+    const double source = facts.source_positions > 0          ? as_double(facts.source_positions)
+                          : facts.build == Build::conditioned ? kConditionTokens
+                                                              : padded;
     bytes += layers * source * each;
   }
   return bytes * as_double(sequences);
@@ -122,8 +118,8 @@ std::uint64_t pool_tokens(const ModelFacts& facts, const Job& job, Bytes pool) {
   if (per_token <= 0) {
     return 0;
   }
-  const double blocks = std::floor(static_cast<double>(pool.count) /
-                                   (per_token * as_double(job.block)));
+  const double blocks =
+      std::floor(static_cast<double>(pool.count) / (per_token * as_double(job.block)));
   return static_cast<std::uint64_t>(blocks) * job.block;
 }
 

@@ -64,8 +64,7 @@ std::uint64_t longest_context(const ModelFacts& facts, Job job, Bytes free) {
 }
 
 std::optional<std::uint64_t> fewest_devices(const ModelFacts& facts, Job job, Bytes free) {
-  for (std::uint64_t devices = 1; devices <= kMostDevices && devices <= facts.heads;
-       devices *= 2) {
+  for (std::uint64_t devices = 1; devices <= kMostDevices && devices <= facts.heads; devices *= 2) {
     job.tensor_parallel = devices;
     if (facts.heads % devices == 0 && fits_surely(facts, job, free)) {
       return devices;
@@ -76,8 +75,7 @@ std::optional<std::uint64_t> fewest_devices(const ModelFacts& facts, Job job, By
 
 std::optional<WeightFormat> best_format(const ModelFacts& facts, Job job, Bytes free) {
   const double bits = job.weights.value_or(format_of(facts)).linear_bits;
-  const auto& formats =
-      job.framework == Framework::llama_cpp ? gguf_formats() : hub_formats();
+  const auto& formats = job.framework == Framework::llama_cpp ? gguf_formats() : hub_formats();
   std::optional<WeightFormat> best;
   for (const WeightFormat& format : formats) {
     job.weights = format;

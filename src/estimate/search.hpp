@@ -34,7 +34,6 @@ inline constexpr std::uint64_t kMostDevices = 64;
 
 /// The format with the most bits that fits and has fewer than job's; of those that the framework
 /// reads.
-[[nodiscard]] std::optional<WeightFormat> best_format(const ModelFacts& facts, Job job,
-                                                      Bytes free);
+[[nodiscard]] std::optional<WeightFormat> best_format(const ModelFacts& facts, Job job, Bytes free);
 
 }  // namespace levee::estimate

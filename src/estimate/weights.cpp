@@ -26,21 +26,16 @@ constexpr double kQ5K = 5.5;
 constexpr double kQ6K = 6.5625;
 
 constexpr std::array<GgufType, 30> kGgufTypes{{
-    {"F32", 32.0, 32, 32},          {"F16", 16.0005, 16, 16},
-    {"BF16", 16.0005, 16, 16},      {"Q8_0", 8.5008, 8.5, 8.5},
-    {"Q6_K", 6.5633, kQ6K, kQ6K},   {"Q5_K_M", 5.7036, kQ5K, kQ6K},
-    {"Q5_K_S", 5.5704, kQ5K, kQ6K}, {"Q5_1", 6.0368, 6, kQ6K},
-    {"Q5_0", 5.5685, 5.5, kQ6K},    {"Q4_1", 5.1006, 5, kQ6K},
-    {"Q4_K_M", 4.8944, kQ4K, kQ6K}, {"IQ4_NL", 4.6818, 4.5, kQ6K},
-    {"Q4_K_S", 4.6672, kQ4K, kQ6K}, {"Q4_0", 4.6359, 4.5, kQ6K},
-    {"IQ4_XS", 4.4597, 4.25, kQ6K}, {"Q3_K_L", 4.2979, kQ3K, kQ6K},
-    {"Q3_K_M", 3.9960, kQ3K, kQ6K}, {"IQ3_M", 3.7628, kQ3K, kQ6K},
-    {"IQ3_S", 3.6606, kQ3K, kQ6K},  {"Q3_K_S", 3.6429, kQ3K, kQ6K},
-    {"IQ3_XS", 3.4977, kQ3K, kQ6K}, {"IQ3_XXS", 3.2548, kQ3K, kQ5K},
-    {"Q2_K", 3.1593, kQ2K, kQ6K},   {"Q2_K_S", 2.9697, kQ2K, kQ6K},
-    {"IQ2_M", 2.9294, kQ3K, kQ5K},  {"IQ2_S", 2.7403, kQ3K, kQ5K},
-    {"IQ2_XS", 2.5882, kQ2K, kQ5K}, {"IQ2_XXS", 2.3824, kQ2K, kQ5K},
-    {"IQ1_M", 2.1460, kQ2K, kQ5K},  {"IQ1_S", 2.0042, kQ2K, kQ5K},
+    {"F32", 32.0, 32, 32},           {"F16", 16.0005, 16, 16},       {"BF16", 16.0005, 16, 16},
+    {"Q8_0", 8.5008, 8.5, 8.5},      {"Q6_K", 6.5633, kQ6K, kQ6K},   {"Q5_K_M", 5.7036, kQ5K, kQ6K},
+    {"Q5_K_S", 5.5704, kQ5K, kQ6K},  {"Q5_1", 6.0368, 6, kQ6K},      {"Q5_0", 5.5685, 5.5, kQ6K},
+    {"Q4_1", 5.1006, 5, kQ6K},       {"Q4_K_M", 4.8944, kQ4K, kQ6K}, {"IQ4_NL", 4.6818, 4.5, kQ6K},
+    {"Q4_K_S", 4.6672, kQ4K, kQ6K},  {"Q4_0", 4.6359, 4.5, kQ6K},    {"IQ4_XS", 4.4597, 4.25, kQ6K},
+    {"Q3_K_L", 4.2979, kQ3K, kQ6K},  {"Q3_K_M", 3.9960, kQ3K, kQ6K}, {"IQ3_M", 3.7628, kQ3K, kQ6K},
+    {"IQ3_S", 3.6606, kQ3K, kQ6K},   {"Q3_K_S", 3.6429, kQ3K, kQ6K}, {"IQ3_XS", 3.4977, kQ3K, kQ6K},
+    {"IQ3_XXS", 3.2548, kQ3K, kQ5K}, {"Q2_K", 3.1593, kQ2K, kQ6K},   {"Q2_K_S", 2.9697, kQ2K, kQ6K},
+    {"IQ2_M", 2.9294, kQ3K, kQ5K},   {"IQ2_S", 2.7403, kQ3K, kQ5K},  {"IQ2_XS", 2.5882, kQ2K, kQ5K},
+    {"IQ2_XXS", 2.3824, kQ2K, kQ5K}, {"IQ1_M", 2.1460, kQ2K, kQ5K},  {"IQ1_S", 2.0042, kQ2K, kQ5K},
 }};
 
 /// Shares of Llama-3.1-8B's values, of which kGgufTypes speaks.
@@ -73,9 +68,8 @@ std::string plain(std::string_view name) {
 }
 
 bool same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 std::vector<std::string_view> names_of(const std::vector<WeightFormat>& formats) {
@@ -93,7 +87,10 @@ const std::vector<WeightFormat>& hub_formats() {
   // nf4 a 32-bit one for 64 values, which double quantisation makes 8 bits and a 32-bit one for 256
   // of them.
   static const std::vector<WeightFormat> kFormats{
-      {.name = "fp32", .linear_bits = 32, .embedding_bits = 32, .output_bits = 32,
+      {.name = "fp32",
+       .linear_bits = 32,
+       .embedding_bits = 32,
+       .output_bits = 32,
        .uncertainty = 0.005},
       {.name = "bf16", .uncertainty = 0.005},
       {.name = "fp16", .uncertainty = 0.005},

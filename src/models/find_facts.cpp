@@ -10,6 +10,7 @@
 
 #include "estimate/parameters.hpp"
 #include "models/catalogue.hpp"
+#include "sources/regular_file.hpp"
 
 namespace levee::models {
 namespace {
@@ -28,8 +29,8 @@ std::optional<double> size_in_name(std::string_view name) {
                                       std::chars_format::fixed);
     const auto end = static_cast<std::size_t>(read.ptr - name.data());
     const char unit = end < name.size() ? static_cast<char>(std::tolower(name[end])) : ' ';
-    const bool ends = end + 1 >= name.size() ||
-                      std::isalnum(static_cast<unsigned char>(name[end + 1])) == 0;
+    const bool ends =
+        end + 1 >= name.size() || std::isalnum(static_cast<unsigned char>(name[end + 1])) == 0;
     if (read.ec == std::errc{} && number > 0 && ends && (unit == 'b' || unit == 'm')) {
       const double size = number * (unit == 'b' ? 1e9 : 1e6);
       return size <= 1e13 ? std::optional(size) : std::nullopt;
@@ -66,10 +67,26 @@ Result<Configured> facts_by_name(std::string_view name) {
   guess.facts.name = std::string(name);
   guess.facts.origin = estimate::FactsOrigin::name;
   guess.facts.parameters = static_cast<std::uint64_t>(*size);
-  guess.remark = fmt::format(
-      "\"{}\" is not known: guessed by the size in its name, with the shape of {}",
-      name.substr(0, 128), like.id);
+  guess.remark =
+      fmt::format("\"{}\" is not known: guessed by the size in its name, with the shape of {}",
+                  name.substr(0, 128), like.id);
   return guess;
+}
+
+Result<Configured> facts_from_path(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(path, ignored);
+  const auto file = is_folder ? path / "config.json" : path;
+  constexpr std::size_t kLargestConfig = std::size_t{16} * 1024 * 1024;
+  const auto text = sources::read_regular_file(file, kLargestConfig);
+  if (!text) {
+    return std::unexpected(text.error());
+  }
+  auto found = facts_from_config(*text);
+  if (!found) {
+    return std::unexpected(std::move(found.error()).within(file.string()));
+  }
+  return found;
 }
 
 }  // namespace levee::models

@@ -306,6 +306,12 @@ void musicgen(ConfigFields& from, ModelFacts& facts) {
   }
 }
 
+/// Four norms in each layer, as Gemma 2 has them.
+void glm4(ConfigFields& from, ModelFacts& facts) {
+  llama(from, facts);
+  facts.norms_per_layer = 4;
+}
+
 struct Family {
   std::string_view type;
   void (*read)(ConfigFields& from, ModelFacts& facts);
@@ -320,6 +326,8 @@ constexpr std::array kFamilies{Family{"bert", bert},
                                Family{"gemma2", gemma2},
                                Family{"gemma3", gemma3},
                                Family{"gemma3_text", gemma3},
+                               Family{"glm4", glm4},
+                               Family{"granite", llama},
                                Family{"gpt2", gpt2},
                                Family{"gpt_neox", gpt_neox},
                                Family{"gptj", gptj},

@@ -33,6 +33,7 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_lease(root, chosen);
   declare_queue(root, chosen);
   declare_alerts(root, chosen);
+  declare_fit(root, chosen);
   declare_validate(root, chosen);
   declare_models(root, chosen);
   declare_history(root, chosen);

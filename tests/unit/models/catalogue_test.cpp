@@ -11,7 +11,7 @@ namespace {
 using estimate::count_parameters;
 
 TEST(Catalogue, IsReadWhole) {
-  ASSERT_EQ(catalogue().size(), 72U);
+  ASSERT_EQ(catalogue().size(), 79U);
   for (const CatalogueEntry& entry : catalogue()) {
     EXPECT_EQ(entry.facts.name, entry.id);
     EXPECT_EQ(entry.facts.origin, estimate::FactsOrigin::catalogue);

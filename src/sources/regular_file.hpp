@@ -1,0 +1,22 @@
+// Files that a user names: ordinary ones only, so that a pipe or a device never keeps anybody
+// waiting. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+
+#include "levee/result.hpp"
+#include "sources/file.hpp"
+
+namespace levee::sources {
+
+/// Opens `path` for reading; links are followed. not_found, permission_denied, invalid_argument for
+/// anything that is no ordinary file.
+[[nodiscard]] Result<Fd> open_regular_file(const std::filesystem::path& path);
+
+/// All of it; invalid_argument when that is more than `most` bytes.
+[[nodiscard]] Result<std::string> read_regular_file(const std::filesystem::path& path,
+                                                    std::size_t most);
+
+}  // namespace levee::sources
