@@ -24,7 +24,8 @@ GIB = 2.0**30
 FITTED = [r"^quantize-", r"^vllm-CodeLlama-7b", r"^vllm-gemma-2-2b", r"^vllm-granite-3\.1",
           r"^vllm-Llama-3\.1-8B-Instruct-tp1-pp1-float16", r"^vllm-Llama-3\.1-8B-Instruct-tp2", r"^er-0\.15",
           r"^qw-Qwen2\.5-7B-Instruct-none", r"^qw-Qwen3-4B-none", r"^lit-phi-1\.5-none-LoRA-1",
-          r"^lit-Llama-2-7B-none-LoRA-1", r"^ik503", r"^ik103", r"^bert-anat", r"^tune3b-1", r"^tune3b-3"]
+          r"^lit-Llama-2-7B-none-LoRA-1", r"^ik503", r"^ik103", r"^bert-anat", r"^tune3b-1", r"^tune3b-3", r"^ttw-", r"^ik237",
+          r"^lit-Llama-2-7B-bnb-nf4-dq-inference"]
 
 MODELS = {  # Rows without an architecture of their own.
     "google/gemma-3-4b-it": "gemma-3-4b", "ibm-granite/granite-3.1-8b-instruct": "granite-3.1-8b",
