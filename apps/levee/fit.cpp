@@ -27,27 +27,28 @@ struct Wish {
 
 std::vector<Wish> all_wishes() {
   using enum Wish::Kind;
-  return {{"--framework", "framework", "NAME", "vllm, llama.cpp or transformers"},
-          {"--framework-version", "version", "X.Y", "Of the framework: 0.19"},
-          {"--context", "context", "TOKENS", "Of one sequence, generated ones included", number},
-          {"--batch", "batch", "N", "Sequences at a time (1)", number},
-          {"--quant", "quant", "FORMAT", "Of weights: bf16, fp8, int4, nf4, Q4_K_M, …"},
-          {"--kv-dtype", "kv_dtype", "TYPE", "Of the cache: auto, fp8, q8_0, q8_0/f16 (keys/values)"},
-          {"--tp", "tp", "N", "GPUs that share each tensor", number},
-          {"--pp", "pp", "N", "GPUs that share the layers", number},
-          {"--ubatch", "ubatch", "TOKENS", "llama.cpp's micro batch (512)", number},
-          {"--batched-tokens", "batched_tokens", "N", "vLLM's max_num_batched_tokens (8192)", number},
-          {"--sequences", "sequences", "N", "vLLM's max_num_seqs (1024)", number},
-          {"--block", "block", "TOKENS", "vLLM's cache block (16)", number},
-          {"--train", "train", "OPTIMIZER", "It learns: adam, adam8bit, sgd, momentum"},
-          {"--precision", "precision", "NAME", "Of training: fp32, bf16, fp16, bf16-pure"},
-          {"--recompute", "recompute", "WHAT", "Activations: none, selective, full"},
-          {"--zero", "zero", "STAGE", "ZeRO 0 to 3; FSDP is 3", number},
-          {"--ranks", "ranks", "N", "Data-parallel processes", number},
-          {"--lora-rank", "lora_rank", "N", "Only adapters of queries and values learn", number},
-          {"--trainable", "trainable", "N", "So many values of adapters learn", number},
-          {"--pool", "pool", "SIZE", "So many bytes of vLLM's cache: how many tokens?"},
-          {"--gpu-mem", "gpu_memory", "SIZE", "Judge by this much free memory: 24GB"}};
+  return {
+      {"--framework", "framework", "NAME", "vllm, llama.cpp or transformers"},
+      {"--framework-version", "version", "X.Y", "Of the framework: 0.19"},
+      {"--context", "context", "TOKENS", "Of one sequence, generated ones included", number},
+      {"--batch", "batch", "N", "Sequences at a time (1)", number},
+      {"--quant", "quant", "FORMAT", "Of weights: bf16, fp8, int4, nf4, Q4_K_M, …"},
+      {"--kv-dtype", "kv_dtype", "TYPE", "Of the cache: auto, fp8, q8_0, q8_0/f16 (keys/values)"},
+      {"--tp", "tp", "N", "GPUs that share each tensor", number},
+      {"--pp", "pp", "N", "GPUs that share the layers", number},
+      {"--ubatch", "ubatch", "TOKENS", "llama.cpp's micro batch (512)", number},
+      {"--batched-tokens", "batched_tokens", "N", "vLLM's max_num_batched_tokens (8192)", number},
+      {"--sequences", "sequences", "N", "vLLM's max_num_seqs (1024)", number},
+      {"--block", "block", "TOKENS", "vLLM's cache block (16)", number},
+      {"--train", "train", "OPTIMIZER", "It learns: adam, adam8bit, sgd, momentum"},
+      {"--precision", "precision", "NAME", "Of training: fp32, bf16, fp16, bf16-pure"},
+      {"--recompute", "recompute", "WHAT", "Activations: none, selective, full"},
+      {"--zero", "zero", "STAGE", "ZeRO 0 to 3; FSDP is 3", number},
+      {"--ranks", "ranks", "N", "Data-parallel processes", number},
+      {"--lora-rank", "lora_rank", "N", "Only adapters of queries and values learn", number},
+      {"--trainable", "trainable", "N", "So many values of adapters learn", number},
+      {"--pool", "pool", "SIZE", "So many bytes of vLLM's cache: how many tokens?"},
+      {"--gpu-mem", "gpu_memory", "SIZE", "Judge by this much free memory: 24GB"}};
 }
 
 struct Options {
@@ -115,8 +116,8 @@ Result<std::optional<models::Configured>> local_facts(const Options& options) {
 /// What may still be promised of the GPU that is named, or of the one with most.
 Result<std::optional<Bytes>> free_memory(const Options& options, const Surroundings& surroundings) {
   auto ledger = Ledger::open(options.connection, options.config, surroundings);
-  const auto state = ledger ? ledger->call("GET", "/api/v1/leases")
-                            : std::unexpected(std::move(ledger.error()));
+  const auto state =
+      ledger ? ledger->call("GET", "/api/v1/leases") : std::unexpected(std::move(ledger.error()));
   if (!state) {
     return options.gpu ? Result<std::optional<Bytes>>(std::unexpected(state.error()))
                        : std::optional<Bytes>{};
@@ -147,8 +148,8 @@ int run(const Options& options, const Surroundings& surroundings) {
   if (!local) {
     return complain(local.error());
   }
-  auto question = api::estimate_question(
-      *body, *local ? std::optional((*local)->facts) : std::nullopt);
+  auto question =
+      api::estimate_question(*body, *local ? std::optional((*local)->facts) : std::nullopt);
   if (!question) {
     return question.error().code == ErrorCode::not_found ? complain(question.error(), kMisuse)
                                                          : complain(question.error());
@@ -166,9 +167,9 @@ int run(const Options& options, const Surroundings& surroundings) {
   }
   const Json answer = api::estimate_json(*question, free);
   const int exit_code = text_at(answer, "verdict") == "does_not_fit" ? kFailed : kOk;
-  return print(options.json ? pretty(answer)
-                            : render_fit(answer, options.explain,
-                                         style_for(options.style, surroundings)),
+  return print(options.json
+                   ? pretty(answer)
+                   : render_fit(answer, options.explain, style_for(options.style, surroundings)),
                exit_code);
 }
 

@@ -51,11 +51,36 @@ Error no_such_path(std::string_view path) {
                                    nearest ? fmt::format("did you mean {}? ", *nearest) : "")};
 }
 
+/// What stands in `path` for the "{name}" of `pattern`, slashes included; empty where it has none.
+/// Nothing where they differ.
+std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
+  const std::size_t open = pattern.find('{');
+  if (open == std::string_view::npos) {
+    return pattern == path ? std::optional(std::string_view{}) : std::nullopt;
+  }
+  const std::string_view before = pattern.substr(0, open);
+  const std::string_view after = pattern.substr(pattern.find('}') + 1);
+  if (path.size() <= before.size() + after.size() || !path.starts_with(before) ||
+      !path.ends_with(after)) {
+    return std::nullopt;
+  }
+  return path.substr(before.size(), path.size() - before.size() - after.size());
+}
+
+/// The parameter that `target` has in its path, as one of its query.
+void take_path_parameter(const Route& route, Target& target) {
+  const std::size_t open = route.path.find('{');
+  if (open != std::string_view::npos) {
+    const std::string_view name = route.path.substr(open + 1, route.path.find('}') - open - 1);
+    target.query.emplace_back(name, match(route.path, target.path).value_or(""));
+  }
+}
+
 /// "GET, HEAD, PUT, OPTIONS": what `path` answers to; empty if there is no such path.
 std::string allowed_methods(std::string_view path) {
   std::vector<std::string_view> methods;
   for (const Route& route : routes()) {
-    if (route.path == path) {
+    if (match(route.path, path)) {
       methods.push_back(route.method);
       if (route.method == "GET") {
         methods.emplace_back("HEAD");
@@ -67,8 +92,9 @@ std::string allowed_methods(std::string_view path) {
 
 const Route* find_route(std::string_view method, std::string_view path) {
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
-  const auto found = std::ranges::find_if(
-      routes(), [&](const Route& route) { return route.path == path && route.method == wanted; });
+  const auto found = std::ranges::find_if(routes(), [&](const Route& route) {
+    return route.method == wanted && match(route.path, path).has_value();
+  });
   return found == routes().end() ? nullptr : &*found;
 }
 
@@ -140,6 +166,7 @@ std::optional<Response> Api::Impl::dispatch(const Request& request, Responder& r
   if (const auto allowed = may(request, route->action); !allowed) {
     return error_response(allowed.error());
   }
+  take_path_parameter(*route, *target);
   const auto query = Query::check(std::move(target->query), route->query);
   if (!query) {
     return error_response(query.error());

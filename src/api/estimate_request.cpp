@@ -46,7 +46,8 @@ constexpr std::array<std::string_view, 29> kKeys{"model",
                                                  "gpu_memory",
                                                  "gpu_memory_bytes",
                                                  "pool",
-                                                 "pool_bytes", "compiled"};
+                                                 "pool_bytes",
+                                                 "compiled"};
 
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 27;
 constexpr std::int64_t kMostBatch = 1'000'000;
@@ -106,8 +107,9 @@ std::uint64_t adapter_values(const ModelFacts& facts, std::uint64_t rank) {
 }
 
 void read_training(Members& members, const ModelFacts& facts, Job& job) {
-  constexpr std::array<std::string_view, 8> kOnlyTraining{
-      "precision", "recompute", "zero", "ranks", "lora_rank", "trainable", "chunked_loss", "compiled"};
+  constexpr std::array<std::string_view, 8> kOnlyTraining{"precision",    "recompute", "zero",
+                                                          "ranks",        "lora_rank", "trainable",
+                                                          "chunked_loss", "compiled"};
   if (members.find("train") == nullptr) {
     for (const std::string_view name : kOnlyTraining) {
       if (members.find(name) != nullptr) {

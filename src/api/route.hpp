@@ -67,7 +67,7 @@ enum class Needs { nothing, view };
 
 struct Route {
   std::string_view method;
-  std::string_view path;
+  std::string_view path;  ///< May have one "{name}", which becomes that parameter.
   Action action;
   std::span<const std::string_view> query;  ///< Accepted parameters.
   Takes takes;
@@ -191,6 +191,8 @@ Result<void> get_gpu_available(const Call& call, Responder respond);
 Result<Response> get_models(const Call& call);
 Result<void> put_model(const Call& call, Responder respond);
 Result<void> delete_model(const Call& call, Responder respond);
+Result<void> post_estimate(const Call& call, Responder respond);
+Result<Response> get_requirements(const Call& call);
 Result<void> get_validate(const Call& call, Responder respond);
 Result<void> post_validate(const Call& call, Responder respond);
 Result<void> post_model_cache(const Call& call, Responder respond);

@@ -39,11 +39,11 @@ std::string bar(const Json& term, double whole, const Style& style) {
 
 std::string head(const Json& answer, const Style& style) {
   const Json& facts = member_at(answer, "facts");
-  std::string text =
-      line({{text_or_dash(answer, "model"), Color::bold},
-            {fmt::format(": {:.3g} billion parameters ({}), {}", bytes_at(facts, "parameters") / 1e9,
-                         text_or_dash(facts, "origin"), text_or_dash(facts, "weights"))}},
-           style);
+  std::string text = line(
+      {{text_or_dash(answer, "model"), Color::bold},
+       {fmt::format(": {:.3g} billion parameters ({}), {}", bytes_at(facts, "parameters") / 1e9,
+                    text_or_dash(facts, "origin"), text_or_dash(facts, "weights"))}},
+      style);
   text += line({{fmt::format("{}, {:.0f} tokens, batch {:.0f}", text_or_dash(answer, "framework"),
                              bytes_at(answer, "context"), bytes_at(answer, "batch")),
                  Color::gray}},
