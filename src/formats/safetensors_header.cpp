@@ -5,6 +5,7 @@
 #include <iterator>
 #include <optional>
 #include <ranges>
+#include <tuple>
 #include <utility>
 
 #include "formats/json_events.hpp"
@@ -228,7 +229,9 @@ Result<TensorList> parse_safetensors_header(std::string_view json, std::uint64_t
     return std::unexpected(std::move(done.error()));
   }
   std::vector<Placed>& placed = events.tensors();
-  std::ranges::stable_sort(placed, {}, &Placed::span);
+  // By name where empty tensors share a place, so that the order is always the same.
+  std::ranges::sort(placed, {},
+                    [](const Placed& each) { return std::tie(each.span, each.tensor.name); });
   if (auto covered = check_cover(placed, data_bytes); !covered) {
     return std::unexpected(std::move(covered.error()));
   }

@@ -99,7 +99,9 @@ Result<TensorList> make_tensor_list(std::vector<Tensor> tensors) {
   }
   std::ranges::copy_if(totals, std::back_inserter(list.by_type),
                        [](const TypeTotal& total) { return total.tensors > 0; });
-  std::ranges::stable_sort(list.by_type, std::ranges::greater{}, &TypeTotal::bytes);
+  std::ranges::sort(list.by_type, [](const TypeTotal& a, const TypeTotal& b) {
+    return std::pair(b.bytes, a.type) < std::pair(a.bytes, b.type);
+  });
   list.tensors = std::move(tensors);
   return list;
 }
