@@ -41,8 +41,8 @@ struct Model {
   std::string id;
   /// Of a model that has but a profile, what that says (requirements_of()).
   Requirements requirements;
-  Origin origin = Origin::builtin;       ///< The latest that says anything of it.
-  std::optional<MemoryProfile> profile;  ///< Absent: nobody has given one.
+  Origin origin = Origin::builtin;            ///< The latest that says anything of it.
+  std::optional<MemoryProfile> profile = {};  ///< Absent: none was given.
 
   bool operator==(const Model&) const = default;
 };

@@ -66,7 +66,7 @@ TEST(Suggestions, NameTheGpuThatIsFull) {
       Json::array(
           {"High GPU memory usage detected on GPU 1:",
            "- Reduce the batch size or the context length of python (pid 5204, alice), or use "
-           "smaller or quantised weights: it holds 2.00 GiB, 25 % of it and grows by 210 MiB a "
+           "smaller or quantised weights: it holds 2.00 GiB (25 %) and grows by 210 MiB a "
            "minute",
            "- Run it on GPU 0 (NVIDIA GeForce RTX 4060) instead, which has 5.00 GiB free",
            "- Run `levee doctor` to find who holds 1.00 GiB (12 %): the driver names nobody"}));
