@@ -162,8 +162,8 @@ TEST(GpuSuggestions, ClearCachesThatHoldMuch) {
   DeviceReport device = device_using(79);
   device.unused_cache = gib(8);
   EXPECT_THAT(suggestions(report_of({device})),
-              Contains("- Clear framework caches, for example torch.cuda.empty_cache(): 8.00 GiB, "
-                       "10 % of it are reserved and not in use"));
+              Contains("- Clear framework caches, for example torch.cuda.empty_cache(): 8.00 GiB "
+                       "(10 %) are reserved and not in use"));
   device.unused_cache = gib(7);
   EXPECT_THAT(suggestions(report_of({device})), Not(Contains(HasSubstr("empty_cache"))));
 }
@@ -188,8 +188,8 @@ TEST(GpuSuggestions, StopWhatHoldsMemoryAndComputesNothing) {
   full.holders[0].is_idle = true;
   EXPECT_THAT(suggestions(report_of({full, device_using(0, 0)})),
               ElementsAre("High GPU memory usage detected on GPU 1:",
-                          "- Stop train.py (pid 42, ada) if it is not needed: it holds 30.0 GiB, "
-                          "38 % of it and computes nothing now"));
+                          "- Stop train.py (pid 42, ada) if it is not needed: it holds 30.0 GiB "
+                          "(38 %) and computes nothing now"));
 }
 
 TEST(GpuSuggestions, SendToTheDoctorWhereTheDriverNamesNobody) {
