@@ -42,9 +42,7 @@ ordered_json facts_json(const ModelFacts& facts) {
           {"kv_heads", facts.kv_heads},
           {"head_dim", facts.head_dim},
           {"vocab", facts.vocab},
-          {"weights", facts.stored && facts.quantization == estimate::Quantization::none
-                          ? "as stored"
-                          : estimate::format_of(facts).name}};
+          {"weights", facts.stored ? "as stored" : estimate::format_of(facts).name}};
 }
 
 /// What would fit with the other settings as they are.

@@ -16,7 +16,8 @@ namespace {
 using nlohmann::ordered_json;
 
 /// What may still be promised of the GPU called `uuid`, or of the one with most.
-std::optional<Bytes> available_on(const LedgerView* ledger, const std::optional<std::string>& uuid) {
+std::optional<Bytes> available_on(const LedgerView* ledger,
+                                  const std::optional<std::string>& uuid) {
   std::optional<Bytes> most;
   if (ledger == nullptr) {
     return most;

@@ -8,8 +8,8 @@
 
 #include "api/json.hpp"
 #include "api/json_parts.hpp"
+#include "api/memory_report.hpp"
 #include "api/route.hpp"
-#include "policy/state.hpp"
 
 namespace levee::api {
 namespace {
@@ -63,29 +63,11 @@ Response page(const Call& call, Pages::Slot slot, ordered_json& (*status_in)(ord
 ordered_json& itself(ordered_json& json) { return json; }
 
 ordered_json suggestions_json(const View& view) {
-  const policy::Thresholds& thresholds = view.settings->config().thresholds;
-  const HostReading* host = policy::fresh_host(*view.snapshot, thresholds);
-  ordered_json suggestions = ordered_json::array();
-  if (host != nullptr && host->used_percent() > thresholds.cpu_memory_warning) {
-    suggestions = {"High CPU memory usage detected:", "- Consider reducing model cache size",
-                   "- Enable model offloading to disk", "- Use smaller model variants"};
-  }
-  for (const GpuView& gpu : view.gpus) {
-    const GpuReading& reading = *gpu.reading;
-    if (gpu.fresh && !reading.identity->is_instance() && !reading.identity->unified_memory &&
-        reading.memory && reading.memory->percent() > thresholds.gpu_memory_warning) {
-      suggestions.push_back(
-          fmt::format("High GPU memory usage detected on GPU {}:", reading.identity->index));
-      suggestions.push_back("- Reduce the batch size or the context length");
-      suggestions.push_back("- Clear framework caches, for example torch.cuda.empty_cache()");
-      suggestions.push_back("- Use smaller or quantised model variants");
-    }
-  }
   ordered_json batches = ordered_json::object();
   for (const GenericRow& row : kGenericRows) {
     batches[std::string(row.size)] = row.batch;
   }
-  return {{"suggestions", std::move(suggestions)},
+  return {{"suggestions", estimate::suggestions(memory_report(view))},
           {"optimal_batch_sizes", std::move(batches)},
           {"current_health", to_string(view.health)}};
 }

@@ -29,7 +29,7 @@ inline constexpr std::uint64_t kMostIntermediate = std::uint64_t{1} << 20;
 inline constexpr std::uint64_t kMostHeads = 4'096;
 inline constexpr std::uint64_t kMostExperts = 4'096;
 inline constexpr std::uint64_t kMostVocabulary = std::uint64_t{1} << 24;
-inline constexpr std::uint64_t kMostTokens = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kLongestContext = std::uint64_t{1} << 30;
 
 /// `facts` must be within the sizes above.
 [[nodiscard]] Parameters count_parameters(const ModelFacts& facts);

@@ -8,7 +8,8 @@
 namespace levee::estimate {
 namespace {
 
-constexpr std::array kOrigins{Origin::builtin, Origin::config, Origin::api};
+/// The latest word first.
+constexpr std::array kOrigins{Origin::api, Origin::config, Origin::builtin};
 
 constexpr std::string_view kUnknownSize = "medium";
 
@@ -45,6 +46,16 @@ std::optional<std::string_view> size_in(std::string_view text) {
     }
   }
   return std::nullopt;
+}
+
+/// How many of `recommended` fit into `room` where all of them need `whole`.
+int fitting(int recommended, Bytes whole, Bytes room) {
+  if (room >= whole) {
+    return recommended;
+  }
+  const auto count = static_cast<std::uint64_t>(recommended);
+  const std::uint64_t of_one = whole.count / count + (whole.count % count == 0 ? 0 : 1);
+  return static_cast<int>(room.count / of_one);  // room < whole ≤ recommended × of_one
 }
 
 /// `id` for a message: an id may be long, and is somebody else's text.
@@ -169,15 +180,50 @@ Result<void> check(const Requirements& requirements) {
   return {};
 }
 
-ModelRegistry::ModelRegistry() { layer(Origin::builtin) = documented_rows(); }
+Requirements requirements_of(const MemoryProfile& profile) {
+  const Bytes most{static_cast<std::uint64_t>(kMostGigabytes) * kGiB};
+  Requirements requirements;
+  requirements.gpu = std::min(need(profile, 1, kUsualTokens), most);
+  return requirements;
+}
+
+int optimal_batch(const Requirements& requirements, Bytes host, Bytes gpu) {
+  const int recommended = std::max(requirements.recommended_batch, 1);
+  return std::min(fitting(recommended, requirements.host, host),
+                  fitting(recommended, requirements.gpu, gpu));
+}
+
+ModelRegistry::ModelRegistry() {
+  for (auto& [id, requirements] : documented_rows()) {
+    layer(Origin::builtin)[id].requirements = std::move(requirements);
+  }
+}
 
 std::optional<Model> ModelRegistry::exact(std::string_view id) const {
-  for (const Origin origin : {Origin::api, Origin::config, Origin::builtin}) {
-    if (const auto found = layer(origin).find(id); found != layer(origin).end()) {
-      return Model{.id = found->first, .requirements = found->second, .origin = origin};
+  std::optional<Model> model;
+  std::optional<Requirements> requirements;
+  for (const Origin origin : kOrigins) {
+    const auto found = layer(origin).find(id);
+    if (found == layer(origin).end()) {
+      continue;
+    }
+    const auto& [name, entry] = *found;
+    if (!model) {
+      model = Model{.id = name, .requirements = {}, .origin = origin, .profile = {}};
+    }
+    if (!requirements) {
+      requirements = entry.requirements;
+    }
+    if (!model->profile) {
+      model->profile = entry.profile;
     }
   }
-  return std::nullopt;
+  if (requirements) {
+    model->requirements = std::move(*requirements);
+  } else if (model) {
+    model->requirements = requirements_of(*model->profile);
+  }
+  return model;
 }
 
 Lookup ModelRegistry::find(std::string_view id) const {
@@ -206,18 +252,55 @@ Result<void> ModelRegistry::put(std::string_view id, Requirements requirements) 
   if (const auto good = check(requirements); !good) {
     return std::unexpected(good.error().within(quoted(id)));
   }
-  Entries& entries = layer(Origin::api);
-  if (entries.size() >= kMostModels && !entries.contains(id)) {
+  const auto entry = api_entry(id);
+  if (!entry) {
+    return std::unexpected(entry.error());
+  }
+  (*entry)->requirements = std::move(requirements);
+  return {};
+}
+
+Result<void> ModelRegistry::put_profile(MemoryProfile profile) {
+  if (const auto good = check_model_id(profile.name); !good) {
+    return good;
+  }
+  if (const auto good = check(profile); !good) {
+    return std::unexpected(good.error().within(quoted(profile.name)));
+  }
+  const auto entry = api_entry(profile.name);
+  if (!entry) {
+    return std::unexpected(entry.error());
+  }
+  (*entry)->profile = std::move(profile);
+  return {};
+}
+
+Result<ModelRegistry::Entry*> ModelRegistry::api_entry(std::string_view id) {
+  Layer& entries = layer(Origin::api);
+  if (const auto found = entries.find(id); found != entries.end()) {
+    return &found->second;
+  }
+  if (entries.size() >= kMostModels) {
     return fail(ErrorCode::resource_exhausted,
                 fmt::format("{} models are registered already", entries.size()),
                 "remove some that are no longer used");
   }
-  entries.insert_or_assign(std::string(id), std::move(requirements));
-  return {};
+  return &entries[std::string(id)];
+}
+
+void ModelRegistry::add_default_profiles() {
+  for (const MemoryProfile& profile : default_profiles()) {
+    layer(Origin::builtin)[profile.name].profile = profile;
+  }
+}
+
+std::optional<MemoryProfile> ModelRegistry::profile(std::string_view id) const {
+  auto model = exact(id);
+  return model ? std::move(model->profile) : std::nullopt;
 }
 
 Result<void> ModelRegistry::remove(std::string_view id) {
-  Entries& entries = layer(Origin::api);
+  Layer& entries = layer(Origin::api);
   if (const auto found = entries.find(id); found != entries.end()) {
     entries.erase(found);
     return {};
@@ -234,13 +317,21 @@ Result<void> ModelRegistry::remove(std::string_view id) {
               "`levee models` lists them");
 }
 
-void ModelRegistry::set_configured(Entries entries) { layer(Origin::config) = std::move(entries); }
+void ModelRegistry::set_configured(Entries entries) {
+  Layer& configured = layer(Origin::config);
+  configured.clear();
+  for (auto& [id, requirements] : entries) {
+    configured[id].requirements = std::move(requirements);
+  }
+}
 
 std::map<std::string, Model, std::less<>> ModelRegistry::models() const {
   std::map<std::string, Model, std::less<>> all;
-  for (const Origin origin : kOrigins) {
-    for (const auto& [id, requirements] : layer(origin)) {
-      all.insert_or_assign(id, Model{.id = id, .requirements = requirements, .origin = origin});
+  for (const Layer& each : layers_) {
+    for (const auto& [id, entry] : each) {
+      if (!all.contains(id)) {
+        all.emplace(id, *exact(id));
+      }
     }
   }
   return all;

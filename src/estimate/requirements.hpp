@@ -1,18 +1,22 @@
 // Requirements: what a model needs before it is loaded, and the registry that knows it by name.
 //
-// One registry, one entry per model (contract G7): what else is learnt about a model joins Model.
+// One registry, one entry per model (contract G7, F-36): what a model requires to be loaded and
+// what it takes at work (profile.hpp) are two views of it.
 // Gigabytes and capabilities become typed here; a number that makes no sense is refused with its
 // value. Pure; not thread-safe.
 #pragma once
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "core/gpu.hpp"
+#include "estimate/profile.hpp"
 #include "levee/bytes.hpp"
 #include "levee/result.hpp"
 
@@ -35,14 +39,15 @@ enum class Origin { builtin, config, api };
 
 struct Model {
   std::string id;
+  /// Of a model that has but a profile, what that says (requirements_of()).
   Requirements requirements;
-  Origin origin = Origin::builtin;
+  Origin origin = Origin::builtin;            ///< The latest that says anything of it.
+  std::optional<MemoryProfile> profile = {};  ///< Absent: none was given.
 
   bool operator==(const Model&) const = default;
 };
 
 inline constexpr double kMostGigabytes = 65'536;  ///< 64 TiB.
-inline constexpr int kMostBatch = 1'000'000;
 inline constexpr std::size_t kLongestId = 512;
 inline constexpr std::size_t kLongestNotes = 1'024;
 inline constexpr std::size_t kMostModels = 4'096;  ///< Per origin.
@@ -64,6 +69,17 @@ inline constexpr std::size_t kMostModels = 4'096;  ///< Per origin.
 
 /// Refuses what no model can need, also where the parts are good each for itself.
 [[nodiscard]] Result<void> check(const Requirements& requirements);
+
+/// What one sequence of kUsualTokens requires by `profile`, on a GPU and at most as much as check()
+/// lets pass. Of the host a profile says nothing.
+[[nodiscard]] Requirements requirements_of(const MemoryProfile& profile);
+
+/// The batch that fits into `host` and `gpu`, both of them usable memory: the recommended one where
+/// the need is met, below it in proportion, 0 where even one does not fit. kAnyAmount where one of
+/// them shall not matter.
+[[nodiscard]] int optimal_batch(const Requirements& requirements, Bytes host, Bytes gpu);
+
+inline constexpr Bytes kAnyAmount{std::numeric_limits<std::uint64_t>::max()};
 
 /// How a model was found.
 enum class Match {
@@ -95,24 +111,41 @@ class ModelRegistry {
   /// Adds or replaces what the API says of `id`.
   [[nodiscard]] Result<void> put(std::string_view id, Requirements requirements);
 
-  /// Takes back what put() said; what lies below it shows again. Entries of another origin are
-  /// refused: they are not put()'s to remove.
+  /// Adds or replaces the profile of the model it names; what it requires stays as it is.
+  [[nodiscard]] Result<void> put_profile(MemoryProfile profile);
+
+  /// Adds default_profiles() to what is built in: a profile that somebody gave hides them.
+  void add_default_profiles();
+
+  /// The profile of `id`. No generic one stands in: a wrong size is worse than none.
+  [[nodiscard]] std::optional<MemoryProfile> profile(std::string_view id) const;
+
+  /// Takes back what put() and put_profile() said; what lies below it shows again. Entries of
+  /// another origin are refused: they are not the API's to remove.
   [[nodiscard]] Result<void> remove(std::string_view id);
 
-  /// Replaces all entries of the configuration. They must be checked.
+  /// Replaces all that the configuration requires. It must be checked.
   void set_configured(Entries entries);
 
   /// Every model, by name, with the entry in force.
   [[nodiscard]] std::map<std::string, Model, std::less<>> models() const;
 
  private:
-  [[nodiscard]] const Entries& layer(Origin origin) const {
+  /// What one origin says of a model; at least one of the two.
+  struct Entry {
+    std::optional<Requirements> requirements;
+    std::optional<MemoryProfile> profile;
+  };
+  using Layer = std::map<std::string, Entry, std::less<>>;
+
+  [[nodiscard]] const Layer& layer(Origin origin) const {
     return layers_.at(static_cast<std::size_t>(origin));
   }
-  Entries& layer(Origin origin) { return layers_.at(static_cast<std::size_t>(origin)); }
+  Layer& layer(Origin origin) { return layers_.at(static_cast<std::size_t>(origin)); }
   [[nodiscard]] std::optional<Model> exact(std::string_view id) const;
+  [[nodiscard]] Result<Entry*> api_entry(std::string_view id);
 
-  std::array<Entries, 3> layers_;  ///< By Origin.
+  std::array<Layer, 3> layers_;  ///< By Origin.
 };
 
 }  // namespace levee::estimate

@@ -9,7 +9,9 @@
 #include <optional>
 
 #include "estimate/parameters.hpp"
+#include "formats/weight_files.hpp"
 #include "models/catalogue.hpp"
+#include "models/gguf_facts.hpp"
 #include "sources/regular_file.hpp"
 
 namespace levee::models {
@@ -50,6 +52,32 @@ const CatalogueEntry& nearest_in_size(double parameters) {
   return *std::ranges::min_element(catalogue(), {}, distance);
 }
 
+Result<Configured> read_config(const std::filesystem::path& file) {
+  constexpr std::size_t kLargestConfig = std::size_t{16} * 1024 * 1024;
+  const auto text = sources::read_regular_file(file, kLargestConfig);
+  if (!text) {
+    return std::unexpected(text.error());
+  }
+  auto found = facts_from_config(*text);
+  if (!found) {
+    return std::unexpected(std::move(found.error()).within(file.string()));
+  }
+  return found;
+}
+
+/// All tensors, but for the copy that some files keep of a tied output matrix.
+Bytes loaded_bytes(const formats::Weights& weights, const estimate::ModelFacts& facts) {
+  Bytes bytes = weights.tensors.bytes;
+  if (facts.tied_embeddings) {
+    for (const formats::Tensor& tensor : weights.tensors.tensors) {
+      if (tensor.name == "lm_head.weight") {
+        bytes -= tensor.bytes;
+      }
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Result<Configured> facts_by_name(std::string_view name) {
@@ -76,15 +104,28 @@ Result<Configured> facts_by_name(std::string_view name) {
 Result<Configured> facts_from_path(const std::filesystem::path& path) {
   std::error_code ignored;
   const bool is_folder = std::filesystem::is_directory(path, ignored);
-  const auto file = is_folder ? path / "config.json" : path;
-  constexpr std::size_t kLargestConfig = std::size_t{16} * 1024 * 1024;
-  const auto text = sources::read_regular_file(file, kLargestConfig);
-  if (!text) {
-    return std::unexpected(text.error());
+  if (!is_folder && path.extension() == ".json" && !path.string().ends_with(".index.json")) {
+    return read_config(path);
   }
-  auto found = facts_from_config(*text);
-  if (!found) {
-    return std::unexpected(std::move(found.error()).within(file.string()));
+  auto weights = formats::read_weights(path);
+  const auto config = (is_folder ? path : path.parent_path()) / "config.json";
+  const bool has_config = std::filesystem::exists(config, ignored);
+  if (!weights) {
+    // A folder without weights yet still has its configuration.
+    return is_folder && has_config ? read_config(config)
+                                   : std::unexpected(std::move(weights.error()));
+  }
+  if (weights->format == formats::WeightFormat::safetensors && !has_config) {
+    return fail(ErrorCode::not_found,
+                fmt::format("there is no {} to tell the model's shape", config.string()),
+                "put the model's config.json beside its weights, or give --facts FILE.json");
+  }
+  auto found = weights->format == formats::WeightFormat::gguf ? facts_from_gguf(*weights)
+                                                              : read_config(config);
+  if (found) {
+    found->facts.origin = estimate::FactsOrigin::weight_files;
+    found->facts.stored = loaded_bytes(*weights, found->facts);
+    found->facts.parameters = weights->tensors.values;
   }
   return found;
 }

@@ -24,7 +24,7 @@ using estimate::Quantization;
 using estimate::SlidingWindow;
 using nlohmann::json;
 
-constexpr std::uint64_t kMostTokens = estimate::kMostTokens;
+constexpr std::uint64_t kMostTokens = estimate::kLongestContext;
 constexpr std::size_t kDeepest = 16;
 
 /// What all of them say, by whatever name.

@@ -61,8 +61,33 @@ TEST(Suggestions, NameTheGpuThatIsFull) {
   full.memory->free = mib(100);
   house.view = view_with({example_gpu(0), full, lost(full)});
   const Json list = house.json("/api/v1/monitoring/optimization-suggestions")["suggestions"];
-  ASSERT_EQ(list.size(), 4U);
-  EXPECT_EQ(list[0], "High GPU memory usage detected on GPU 1:");
+  EXPECT_EQ(
+      list,
+      Json::array(
+          {"High GPU memory usage detected on GPU 1:",
+           "- Reduce the batch size or the context length of python (pid 5204, alice), or use "
+           "smaller or quantised weights: it holds 2.00 GiB (25 %) and grows by 210 MiB a "
+           "minute",
+           "- Run it on GPU 0 (NVIDIA GeForce RTX 4060) instead, which has 5.00 GiB free",
+           "- Run `levee doctor` to find who holds 1.00 GiB (12 %): the driver names nobody"}));
+}
+
+TEST(Suggestions, NameTheProcessAndTheModelsThatFillTheHost) {
+  House house;
+  fill_memory(*house.view, 85);
+  auto snapshot = std::make_shared<Snapshot>(*house.view->snapshot);
+  snapshot->processes = {example_process(5204, gib(50), example_now().mono)};
+  snapshot->host->value.mem_total = gib(100);
+  snapshot->host->value.shmem = gib(12);
+  house.view->snapshot = std::move(snapshot);
+  auto cache = std::make_shared<estimate::ModelCache>(5);
+  ASSERT_TRUE(cache->track("a", gib(7), example_now()));
+  house.view->model_cache = std::move(cache);
+  const Json list = house.json("/api/v1/monitoring/optimization-suggestions")["suggestions"];
+  ASSERT_EQ(list.size(), 7U) << list;
+  EXPECT_THAT(list[4].get<std::string>(), HasSubstr("Evict a from the model cache"));
+  EXPECT_THAT(list[5].get<std::string>(), HasSubstr("(pid 5204, "));
+  EXPECT_THAT(list[6].get<std::string>(), HasSubstr("12.0 GiB"));
 }
 
 TEST(Suggestions, AreTheDocumentedOnesWhenMemoryIsHigh) {

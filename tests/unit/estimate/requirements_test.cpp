@@ -186,6 +186,143 @@ TEST(ModelRegistry, IsBounded) {
   EXPECT_TRUE(registry.put("one-more", needs(gib(1), {})));
 }
 
+MemoryProfile profile_of(std::string name, Bytes base) {
+  return {.name = std::move(name),
+          .base_usage = base,
+          .per_batch_usage = mib(50),
+          .per_token_usage = kib(3)};
+}
+
+TEST(ModelRegistry, HasBothViewsOfAModelInOneEntry) {
+  ModelRegistry registry;
+  ASSERT_TRUE(registry.put("m", needs(gib(1), gib(2))));
+  EXPECT_EQ(registry.find("m").model.profile, std::nullopt);
+  ASSERT_TRUE(registry.put_profile(profile_of("m", gib(7))));
+  const Model both = registry.find("m").model;
+  EXPECT_EQ(both.requirements, needs(gib(1), gib(2))) << "what was required stays";
+  EXPECT_EQ(both.profile, profile_of("m", gib(7)));
+  EXPECT_EQ(registry.profile("m"), both.profile);
+  EXPECT_EQ(registry.models().size(), 7U);
+  ASSERT_TRUE(registry.put("m", needs(gib(3), gib(4))));
+  EXPECT_EQ(registry.profile("m"), both.profile) << "nor does put() take the profile away";
+  ASSERT_TRUE(registry.remove("m"));
+  EXPECT_EQ(registry.profile("m"), std::nullopt);
+  EXPECT_EQ(registry.find("m").match, Match::unknown);
+}
+
+TEST(ModelRegistry, TakesTheRequirementsOfAModelThatHasButAProfileFromIt) {
+  ModelRegistry registry;
+  ASSERT_TRUE(registry.put_profile(profile_of("m", gib(7))));
+  const Lookup found = registry.find("m");
+  EXPECT_EQ(found.match, Match::exact);
+  EXPECT_EQ(found.model.requirements.gpu, gib(7) + mib(56)) << "one sequence of 2048 tokens";
+  EXPECT_EQ(found.model.requirements.host, Bytes{});
+  EXPECT_TRUE(check(found.model.requirements));
+  const Bytes most{64 * kTiB};
+  EXPECT_TRUE(check(requirements_of({"x", most, most, most})));
+  EXPECT_TRUE(check(requirements_of({"x", {}, {}, Bytes{1}})));
+}
+
+TEST(ModelRegistry, LayersEachViewForItself) {
+  ModelRegistry registry;
+  registry.set_configured({{"small", needs(gib(1), gib(1))}});
+  ASSERT_TRUE(registry.put_profile(profile_of("small", gib(7))));
+  const Model model = registry.find("small").model;
+  EXPECT_EQ(model.requirements, needs(gib(1), gib(1)));
+  EXPECT_EQ(model.origin, Origin::api);
+  EXPECT_EQ(registry.models().at("small"), model);
+  registry.set_configured({});
+  EXPECT_EQ(registry.find("small").model.requirements.gpu, gib(4)) << "the built-in row";
+  EXPECT_EQ(registry.find("small").model.profile, profile_of("small", gib(7)));
+}
+
+TEST(ModelRegistry, GetsTheDefaultProfilesWhenAsked) {
+  ModelRegistry registry;
+  EXPECT_EQ(registry.profile("llama2-13b"), std::nullopt);
+  ASSERT_TRUE(registry.put_profile(profile_of("llama2-7b", gib(3))));
+  registry.add_default_profiles();
+  registry.add_default_profiles();
+  EXPECT_EQ(registry.models().size(), 6U + default_profiles().size());
+  ASSERT_TRUE(registry.profile("llama2-13b"));
+  EXPECT_EQ(registry.profile("llama2-7b")->base_usage, gib(3)) << "what somebody gave hides it";
+  ASSERT_TRUE(registry.remove("llama2-7b"));
+  EXPECT_GT(registry.profile("llama2-7b")->base_usage, gib(3));
+  EXPECT_FALSE(registry.remove("llama2-13b")) << "it is built in";
+}
+
+TEST(ModelRegistry, HasNoGenericProfiles) {
+  ModelRegistry registry;
+  ASSERT_TRUE(registry.put_profile(profile_of("small", gib(7))));
+  EXPECT_EQ(registry.profile("tiny-small"), std::nullopt);
+  EXPECT_EQ(registry.profile(""), std::nullopt);
+  EXPECT_EQ(registry.profile("medium"), std::nullopt);
+}
+
+TEST(ModelRegistry, RefusesProfilesThatAreNone) {
+  ModelRegistry registry;
+  EXPECT_THAT(registry.put_profile(profile_of("", gib(1))).error().message, HasSubstr("empty"));
+  EXPECT_THAT(registry.put_profile(profile_of("a\n", gib(1))).error().message,
+              HasSubstr("control characters"));
+  EXPECT_THAT(registry.put_profile({"zero", {}, {}, {}}).error().message,
+              HasSubstr("\"zero\": the profile needs 0 bytes"));
+  EXPECT_FALSE(registry.put_profile(profile_of("huge", Bytes{~0ULL})));
+  EXPECT_EQ(registry.models().size(), 6U) << "nothing of it was kept";
+}
+
+TEST(OptimalBatch, IsTheRecommendedOneOnTheDocumentedGpu) {
+  const ModelRegistry registry;
+  const auto optimal = [&](std::string_view size, Bytes gpu) {
+    return optimal_batch(registry.find(size).model.requirements, kAnyAmount, gpu);
+  };
+  EXPECT_EQ(optimal("small", gib(16)), 4);
+  EXPECT_EQ(optimal("medium", gib(16)), 2);
+  EXPECT_EQ(optimal("large", gib(16)), 1);
+  EXPECT_EQ(optimal("small", gib(80)), 4) << "never above it";
+  EXPECT_EQ(optimal("small", gib(3)), 3) << "4 of them need 4 GiB";
+  EXPECT_EQ(optimal("small", gib(4) - Bytes{1}), 3);
+  EXPECT_EQ(optimal("medium", gib(4)), 1);
+  EXPECT_EQ(optimal("medium", gib(4) - Bytes{1}), 0);
+  EXPECT_EQ(optimal("large", gib(16) - Bytes{1}), 0);
+  EXPECT_EQ(optimal("small", {}), 0);
+}
+
+TEST(OptimalBatch, IsBoundByTheScarcerMemory) {
+  Requirements requirements = needs(gib(8), gib(4));
+  requirements.recommended_batch = 4;
+  EXPECT_EQ(optimal_batch(requirements, gib(8), gib(4)), 4);
+  EXPECT_EQ(optimal_batch(requirements, gib(2), gib(4)), 1);
+  EXPECT_EQ(optimal_batch(requirements, gib(8), gib(3)), 3);
+  EXPECT_EQ(optimal_batch(requirements, {}, gib(4)), 0);
+  EXPECT_EQ(optimal_batch(requirements, kAnyAmount, kAnyAmount), 4);
+  EXPECT_EQ(optimal_batch(needs(gib(1), {}), gib(1), {}), 1) << "it runs without a GPU";
+  EXPECT_EQ(optimal_batch(needs({}, {}), {}, {}), 1) << "who needs nothing finds it anywhere";
+}
+
+TEST(OptimalBatch, GrowsWithMemoryAndStaysInProportion) {
+  Requirements requirements = needs({}, Bytes{1'000});
+  for (const int recommended : {1, 3, 7, 999, 1'000, 5'000}) {
+    requirements.recommended_batch = recommended;
+    int before = 0;
+    for (std::uint64_t room = 0; room <= 1'100; ++room) {
+      const int batch = optimal_batch(requirements, {}, Bytes{room});
+      EXPECT_GE(batch, before);
+      EXPECT_LE(batch, recommended);
+      if (room < 1'000) {
+        EXPECT_LE(static_cast<std::uint64_t>(batch) * 1'000,
+                  room * static_cast<std::uint64_t>(recommended));
+      }
+      before = batch;
+    }
+    EXPECT_EQ(before, recommended);
+  }
+  requirements = needs({}, kAnyAmount);
+  requirements.recommended_batch = kMostBatch;
+  EXPECT_EQ(optimal_batch(requirements, {}, kAnyAmount), kMostBatch);
+  EXPECT_EQ(optimal_batch(requirements, {}, kAnyAmount - Bytes{1}), kMostBatch - 1);
+  requirements.recommended_batch = -5;
+  EXPECT_EQ(optimal_batch(requirements, {}, {}), 0) << "of nonsense, too";
+}
+
 TEST(BytesOfGigabytes, AcceptsItsRangeToTheByte) {
   EXPECT_EQ(bytes_of_gigabytes(0), Bytes{});
   EXPECT_EQ(bytes_of_gigabytes(-0.0), Bytes{});
