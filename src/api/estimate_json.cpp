@@ -30,7 +30,7 @@ ordered_json to_json(const Term& term) {
   return json;
 }
 
-ordered_json facts_json(const ModelFacts& facts) {
+ordered_json facts_json(const ModelFacts& facts, const Job& job) {
   const estimate::Parameters parameters = estimate::count_parameters(facts);
   return {{"family", facts.family},
           {"origin", estimate::to_string(facts.origin)},
@@ -42,7 +42,7 @@ ordered_json facts_json(const ModelFacts& facts) {
           {"kv_heads", facts.kv_heads},
           {"head_dim", facts.head_dim},
           {"vocab", facts.vocab},
-          {"weights", facts.stored ? "as stored" : estimate::format_of(facts).name}};
+          {"weights", job.weights ? job.weights->name : facts.stored ? "as stored" : estimate::format_of(facts).name}};
 }
 
 /// What would fit with the other settings as they are.
@@ -69,7 +69,7 @@ ordered_json estimate_json(const EstimateQuestion& question, std::optional<Bytes
                     {"framework", estimate::to_string(question.job.framework)},
                     {"context", question.job.context},
                     {"batch", question.job.batch},
-                    {"facts", facts_json(question.facts)}};
+                    {"facts", facts_json(question.facts, question.job)}};
   json["verdict"] = available
                         ? ordered_json(estimate::to_string(estimate::judge(estimate, *available)))
                         : ordered_json();
