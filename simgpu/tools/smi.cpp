@@ -208,6 +208,7 @@ int query_gpus(const Nvml& nvml, const std::string& query, Format format) {
     wanted.push_back(&*found);
   }
   std::vector<std::string> cells;
+  cells.reserve(wanted.size());
   for (const Field* field : wanted) {
     const bool shows_unit = format.has_units && !field->unit.empty();
     cells.push_back(shows_unit ? fmt::format("{} [{}]", field->name, field->unit)
