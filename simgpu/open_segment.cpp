@@ -13,12 +13,12 @@ std::shared_ptr<Segment> open_named_segment() noexcept {
   }
   Result<Segment> segment = Segment::open(path);
   if (!segment) {
-    static const bool is_told = [&] {
+    static const bool kIsTold = [&] {
       std::fprintf(stderr, "levee-sim: %s (%s)\n", segment.error().message.c_str(),
                    segment.error().hint.c_str());
       return true;
     }();
-    static_cast<void>(is_told);
+    static_cast<void>(kIsTold);
     return nullptr;
   }
   return std::make_shared<Segment>(std::move(*segment));

@@ -55,6 +55,7 @@ int check(const Options& options, const Surroundings& surroundings) {
     return print(text + fmt::format("{}: valid\n", file->string()));
   }
   std::vector<std::string> looked;
+  looked.reserve(inputs.default_files.size());
   for (const auto& path : inputs.default_files) {
     looked.push_back(path.string());
   }

@@ -1,13 +1,13 @@
 // levee demo: a simulated machine with two GPUs, a story that happens on it, and the daemon that
 // watches it. Nothing of the real machine's GPUs is touched.
 #include <fmt/format.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -99,6 +99,7 @@ Result<fs::path> simulator_dir(const std::optional<std::string>& wish) {
 
 std::vector<std::string> environment_of(const Surroundings& surroundings) {
   std::vector<std::string> environment;
+  environment.reserve(surroundings.environment.size());
   for (const auto& [name, value] : surroundings.environment) {
     environment.push_back(fmt::format("{}={}", name, value));
   }

@@ -42,8 +42,10 @@ int run(std::vector<std::string> arguments) {
 
 int main(int argc, char** argv) {
   open_missing_descriptors();
-  std::signal(SIGPIPE, SIG_IGN);  // A closed pipe shows as an error of write().
-  std::setlocale(LC_CTYPE, "");   // For the terminal's charset; numbers stay as they are.
+  // A closed pipe shows as an error of write().
+  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
+  // For the terminal's charset; numbers stay as they are. An unknown locale leaves ASCII.
+  static_cast<void>(std::setlocale(LC_CTYPE, ""));
   try {
     return run({argv + 1, argv + argc});
   } catch (const std::exception& exception) {

@@ -1,11 +1,12 @@
 // levee serve: the daemon.
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <ctime>
 
 #include "cli/ask.hpp"
@@ -127,10 +128,10 @@ class ServiceManager {
   }
 
   void tell_reloading() {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    tell(
-        fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1'000'000 + now.tv_nsec / 1000));
+    // The steady clock is CLOCK_MONOTONIC, which sd_notify wants.
+    const auto now = std::chrono::floor<std::chrono::microseconds>(
+        std::chrono::steady_clock::now().time_since_epoch());
+    tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.count()));
   }
 
   [[nodiscard]] std::optional<std::chrono::microseconds> watchdog() const {

@@ -1,10 +1,10 @@
 // levee status: the machine in a few lines.
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <csignal>
 #include <ctime>
 
 #include "cli/ask.hpp"
@@ -40,8 +40,7 @@ Result<std::string> status_text(const Options& options, const Surroundings& surr
   const Source source = answer->from_daemon    ? Source::daemon
                         : answer->note.empty() ? Source::one_look
                                                : Source::one_look_beside_a_silent_daemon;
-  std::string text = render_status(answer->body, source, style);
-  return text + remarks_on(*answer, style);
+  return render_status(answer->body, source, style) + remarks_on(*answer, style);
 }
 
 /// Redraws in place: each line is cleared to its end, and what is left of the last drawing below.

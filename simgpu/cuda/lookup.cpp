@@ -27,7 +27,7 @@ void* address_of(Function* function) noexcept {
 
 const auto& entries() {
   // clang-format off
-  static const auto table = std::to_array<Entry>({
+  static const auto kTable = std::to_array<Entry>({
       {"cuInit", 2000, address_of(cuInit)},
       {"cuDriverGetVersion", 2020, address_of(cuDriverGetVersion)},
       {"cuGetErrorName", 6000, address_of(cuGetErrorName)},
@@ -84,7 +84,7 @@ const auto& entries() {
       {"cuMemRetainAllocationHandle", 11000, address_of(cuMemRetainAllocationHandle)},
   });
   // clang-format on
-  return table;
+  return kTable;
 }
 
 /// "cuMemcpyHtoD" of "cuMemcpyHtoD_v2": look-ups do not know suffixed names.

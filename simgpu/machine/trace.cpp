@@ -16,13 +16,13 @@ namespace {
 
 /// The open trace file, or -1. Opened once for each process, and kept.
 int trace_file() noexcept {
-  static const int file = [] {
+  static const int kFile = [] {
     const char* path = std::getenv("LEVEE_SIM_TRACE");
     return path == nullptr || *path == '\0'
                ? -1
                : ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   }();
-  return file;
+  return kFile;
 }
 
 }  // namespace

@@ -122,7 +122,7 @@ const std::vector<Field>& fields() {
   const auto bind = [](auto function, auto argument) {
     return [=](const Nvml& nvml, Device device) { return function(nvml, device, argument); };
   };
-  static const std::vector<Field> all{
+  static const std::vector<Field> kFields{
       {"index", "",
        [](const Nvml& nvml, Device device) {
          return shown(nvml.number("nvmlDeviceGetIndex", device));
@@ -150,7 +150,7 @@ const std::vector<Field>& fields() {
       {"display_mode", "", bind(feature, "nvmlDeviceGetDisplayMode")},
       {"persistence_mode", "", bind(feature, "nvmlDeviceGetPersistenceMode")},
   };
-  return all;
+  return kFields;
 }
 
 std::vector<std::string> split(std::string_view text) {
@@ -208,6 +208,7 @@ int query_gpus(const Nvml& nvml, const std::string& query, Format format) {
     wanted.push_back(&*found);
   }
   std::vector<std::string> cells;
+  cells.reserve(wanted.size());
   for (const Field* field : wanted) {
     const bool shows_unit = format.has_units && !field->unit.empty();
     cells.push_back(shows_unit ? fmt::format("{} [{}]", field->name, field->unit)

@@ -44,7 +44,7 @@ std::vector<HeldSignals::Signal> HeldSignals::take() {
 }
 
 void HeldSignals::stop(int stop_signal) {
-  struct sigaction usual{};
+  const struct sigaction usual{};
   struct sigaction before{};
   ::sigaction(stop_signal, &usual, &before);
   sigset_t set;

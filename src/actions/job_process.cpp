@@ -64,7 +64,7 @@ void reset_signals() {
         action.sa_handler == SIG_IGN) {
       continue;
     }
-    struct sigaction usual{};
+    const struct sigaction usual{};
     ::sigaction(signal, &usual, nullptr);
   }
   sigset_t none;
@@ -217,7 +217,7 @@ Result<JobProcess> JobProcess::start(std::vector<std::string> argv) {
         fmt::format("cannot make a process for \"{}\": {}", argv.front(), ::strerror(error)),
         "see the limits of processes (ulimit -u, TasksMax=) and open files (ulimit -n)");
   };
-  struct sigaction usual{};
+  const struct sigaction usual{};
   ::sigaction(SIGCHLD, &usual, nullptr);
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
@@ -430,7 +430,7 @@ void die_as_the_job_did(const JobEnd& end) {
   }
   const rlimit none{.rlim_cur = 0, .rlim_max = 0};
   ::setrlimit(RLIMIT_CORE, &none);
-  struct sigaction usual{};
+  const struct sigaction usual{};
   ::sigaction(*end.signal, &usual, nullptr);
   sigset_t set;
   sigemptyset(&set);

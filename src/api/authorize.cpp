@@ -21,7 +21,6 @@ Standing needed_for(Action action) noexcept {
     case Action::read:
       return Standing::anybody;
     case Action::book_own:
-      return Standing::some_user;
     case Action::manage_own:
       return Standing::some_user;
     case Action::administer:

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <iterator>
 #include <optional>
 
@@ -14,8 +15,14 @@ namespace {
 
 using Value = std::optional<double>;
 
-std::optional<double> in_mib(const GpuReading& gpu, Bytes GpuMemory::* part) {
-  return gpu.memory ? Value(static_cast<double>(((*gpu.memory).*part).count / kMiB)) : std::nullopt;
+/// DCGM counts whole MiB.
+Value in_mib(Bytes bytes) {
+  const std::uint64_t whole = bytes.count / kMiB;
+  return static_cast<double>(whole);
+}
+
+Value in_mib(const GpuReading& gpu, Bytes GpuMemory::* part) {
+  return gpu.memory ? in_mib((*gpu.memory).*part) : std::nullopt;
 }
 
 template <class T>
@@ -61,9 +68,7 @@ constexpr std::array kFields{
     Field{"DCGM_FI_DEV_FB_RESERVED", "gauge", "Framebuffer memory reserved (in MiB).",
           [](const GpuView& gpu) -> Value {
             const auto& memory = gpu.reading->memory;
-            return memory && memory->reserved
-                       ? Value(static_cast<double>(memory->reserved->count / kMiB))
-                       : std::nullopt;
+            return memory && memory->reserved ? in_mib(*memory->reserved) : std::nullopt;
           }},
     Field{"DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS", "counter",
           "Number of remapped rows for uncorrectable errors",

@@ -19,7 +19,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::uint64_t kUsualMinutes = 5;
-constexpr std::uint64_t kLongestMinutes = 24 * 60;
+constexpr std::uint64_t kLongestMinutes = 1440;  // A day.
 
 /// The keys this facade knows (contract S1-57 … S1-70).
 constexpr std::array<std::string_view, 14> kKeys{

@@ -93,13 +93,11 @@ int http_status(ErrorCode code) noexcept {
     case ErrorCode::already_exists:
       return 409;
     case ErrorCode::unavailable:
-      return 503;
     case ErrorCode::resource_exhausted:
       return 503;
     case ErrorCode::timed_out:
       return 504;
     case ErrorCode::corrupt:
-      return 500;
     case ErrorCode::internal:
       return 500;
   }

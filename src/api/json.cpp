@@ -70,8 +70,8 @@ ordered_json to_json(const Event& event, std::string_view hostname) {
 }
 
 ordered_json to_json(const ProcessReading& process, MonoTime now) {
-  static const ProcessIdentity nobody;
-  const ProcessIdentity& who = process.identity ? *process.identity : nobody;
+  static const ProcessIdentity kNobody;
+  const ProcessIdentity& who = process.identity ? *process.identity : kNobody;
   const auto text_or_null = [](const std::string& text) {
     return text.empty() ? ordered_json() : ordered_json(text);
   };

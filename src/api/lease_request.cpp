@@ -56,7 +56,7 @@ void read_gpus(Members& members, const View& view, Demand& demand) {
   const auto each = members.amount("gpu_memory");
   const ordered_json* const gpus = members.find("gpus");
   if (gpus != nullptr && !each) {
-    members.refuse("GPUs are asked for, but not how much of them", "add \"gpu_memory\": \"12GB\"");
+    members.refuse("GPUs are asked for, but not how much of them", R"(add "gpu_memory": "12GB")");
     return;
   }
   if (gpus == nullptr || !gpus->is_array()) {

@@ -55,9 +55,9 @@ std::optional<std::int64_t> Members::number(std::string_view name, std::int64_t 
   if (value == nullptr) {
     return std::nullopt;
   }
-  const bool fits = value->is_number_integer() &&
-                    !(value->is_number_unsigned() &&
-                      value->get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) &&
+  const bool is_too_large =
+      value->is_number_unsigned() && !std::in_range<std::int64_t>(value->get<std::uint64_t>());
+  const bool fits = value->is_number_integer() && !is_too_large &&
                     value->get<std::int64_t>() >= least && value->get<std::int64_t>() <= most;
   if (!fits) {
     refuse(fmt::format("{} is {}", in_quotes(name), in_quotes(value->dump())),

@@ -19,7 +19,7 @@ enum class MetricType { gauge, counter, info };
 /// What a metric may read. `host` is null without a fresh reading: then its metrics have no sample.
 struct MetricSource {
   const View& view;
-  const HostReading* host;
+  const HostReading* host = nullptr;
   MonoTime now;
 };
 

@@ -91,8 +91,9 @@ MediaRange parse_media_range(std::string_view text) noexcept {
     if (name == "version") {
       range.version = value;
     } else if (name == "q") {
-      const auto end = value.data() + value.size();
-      if (std::from_chars(value.data(), end, range.quality).ec != std::errc{}) {
+      const auto [end, error] =
+          std::from_chars(value.data(), value.data() + value.size(), range.quality);
+      if (error != std::errc{}) {
         range.quality = 0;
       }
     }

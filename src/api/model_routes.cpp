@@ -90,7 +90,7 @@ struct Asked {
 
 /// Answers with what `make` makes of the verdict, by the ledger's promises where there is a ledger.
 Result<void> ask(const Call& call, Responder respond, const std::string& id,
-                 const std::optional<std::string>& gpu, Response (*make)(Asked asked)) {
+                 const std::optional<std::string>& gpu, Response (*make)(const Asked& asked)) {
   std::optional<std::string> uuid;
   if (gpu) {
     const auto found = find_gpu(*call.view, *gpu);
@@ -115,6 +115,7 @@ Result<void> ask(const Call& call, Responder respond, const std::string& id,
 /// The members of every error, for those who only look at these.
 void add_refusal(ordered_json& json, const estimate::Verdict& verdict) {
   std::vector<std::string_view> reasons;
+  reasons.reserve(verdict.judgement.shortfalls.size());
   for (const estimate::Shortfall& shortfall : verdict.judgement.shortfalls) {
     reasons.push_back(shortfall.text);
   }
@@ -125,13 +126,14 @@ void add_refusal(ordered_json& json, const estimate::Verdict& verdict) {
   json["code"] = "insufficient_resources";
 }
 
-Response response_to_post(Asked asked) {
-  const bool is_refused = asked.verdict.outcome == estimate::Outcome::refused;
-  if (is_refused) {
-    add_refusal(asked.json, asked.verdict);
+Response response_to_post(const Asked& asked) {
+  if (asked.verdict.outcome != estimate::Outcome::refused) {
+    return json_response(asked.json);
   }
-  Response response = json_response(asked.json);
-  response.status = is_refused ? kConflict : response.status;
+  ordered_json json = asked.json;
+  add_refusal(json, asked.verdict);
+  Response response = json_response(json);
+  response.status = kConflict;
   return response;
 }
 
@@ -193,7 +195,7 @@ Result<void> get_validate(const Call& call, Responder respond) {
   const std::string* gpu = call.query.find("gpu_id");
   return ask(call, std::move(respond), *id,
              gpu != nullptr ? std::optional(*gpu) : std::optional<std::string>{},
-             [](Asked asked) { return json_response(asked.json); });
+             [](const Asked& asked) { return json_response(asked.json); });
 }
 
 Result<void> post_validate(const Call& call, Responder respond) {

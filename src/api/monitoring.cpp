@@ -51,6 +51,7 @@ void mark_stalled(ordered_json& status, std::chrono::nanoseconds age) {
 template <ordered_json (*kMake)(const View&)>
 Response page(const Call& call, Pages::Slot slot, ordered_json& (*status_in)(ordered_json&)) {
   if (const auto age = stalled_for(call)) {
+    // NOLINTNEXTLINE(misc-const-correctness): status_in() lends it out to be changed.
     ordered_json json = kMake(*call.view);
     mark_stalled(status_in(json), *age);
     return json_response(json);

@@ -31,8 +31,8 @@ using HeaderList = std::unique_ptr<curl_slist, ListDeleter>;
 
 /// Once per process, and before the first handle: libcurl's own lazy start is not thread-safe.
 bool library_ready() {
-  static const bool ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  return ready;
+  static const bool kReady = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  return kReady;
 }
 
 /// libcurl calls this through C: nothing may be thrown across.

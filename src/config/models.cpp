@@ -91,6 +91,7 @@ Result<void> set_field(Requirements& model, std::string_view name, const Value& 
     return set ? set : std::unexpected(set.error().within(name));
   }
   std::vector<std::string> names;
+  names.reserve(kFields.size());
   for (const Field& each : kFields) {
     names.emplace_back(each.name);
   }

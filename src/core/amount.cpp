@@ -95,10 +95,12 @@ std::optional<Number> leading_number(std::string_view text) noexcept {
     return std::nullopt;
   }
   Number number{0, !point, trim(text.substr(length))};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + length, number.value);
+  const std::string_view front = text.substr(0, length);
+  const auto [end, error] =
+      std::from_chars(front.data(), front.data() + front.size(), number.value);
   if (error == std::errc::result_out_of_range) {
     // Hundreds of digits: beyond all bounds, or after "0.000…" as good as nothing.
-    const bool is_huge = text.find_first_not_of("0") < text.substr(0, length).find('.');
+    const bool is_huge = front.find_first_not_of('0') < front.find('.');
     number.value = is_huge ? std::numeric_limits<double>::infinity() : 0.0;
   }
   return number;

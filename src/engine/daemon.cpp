@@ -151,7 +151,7 @@ void Daemon::run(const std::stop_token& stop) {
     thoroughness = sources::Thoroughness::routine;
     bool is_extra = false;
     for (bool asked = false; !asked && !stop.stop_requested() && read_clock().mono < due;) {
-      Inbox::Wake wake = inbox_.wait(due, pressure_trigger_ ? pressure_trigger_->fd() : -1);
+      const Inbox::Wake wake = inbox_.wait(due, pressure_trigger_ ? pressure_trigger_->fd() : -1);
       for (const Inbox::Task& task : wake.tasks) {
         task();
         asked = true;
@@ -376,9 +376,9 @@ void Daemon::give_answers() {
 api::Ports Daemon::ports() {
   return {.view = [this] { return view_.get(); },
           .command =
-              [this](api::Command command, std::function<void(Result<api::Outcome>)> answer) {
+              [this](api::Command command, const auto& answer) {
                 const bool posted = inbox_.post([this, command = std::move(command), answer] {
-                  answers_.push_back([answer, outcome = execute(command)] { answer(outcome); });
+                  answers_.emplace_back([answer, outcome = execute(command)] { answer(outcome); });
                 });
                 if (!posted) {
                   answer(fail(ErrorCode::unavailable, "the daemon is too busy or stopping",

@@ -43,7 +43,7 @@ api::GuardView GuardThread::collect() {
   return collected;
 }
 
-void GuardThread::run(std::stop_token stop) {
+void GuardThread::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const auto [wait, changed] = look(std::chrono::steady_clock::now());
     if (changed) {

@@ -40,7 +40,7 @@ class GuardThread {
   [[nodiscard]] api::GuardView collect();
 
  private:
-  void run(std::stop_token stop);
+  void run(const std::stop_token& stop);
   /// One look; returns how long to wait for the next, and whether the line was crossed just now.
   std::pair<std::chrono::nanoseconds, bool> look(MonoTime now);
 

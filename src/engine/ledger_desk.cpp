@@ -72,7 +72,7 @@ void LedgerDesk::stop() {
 // --- what others ask
 
 void LedgerDesk::ask(ledger::Request request, ledger::Requester requester,
-                     LedgerPort::Answer<ledger::Answer> answer) {
+                     const LedgerPort::Answer<ledger::Answer>& answer) {
   struct State {
     ledger::Request request;
     Result<ledger::Answer> result = too_busy();
@@ -99,7 +99,7 @@ void LedgerDesk::ask(ledger::Request request, ledger::Requester requester,
 }
 
 void LedgerDesk::release(std::string id, ledger::Requester requester,
-                         LedgerPort::Answer<LeaseReport> answer) {
+                         const LedgerPort::Answer<LeaseReport>& answer) {
   const auto result = std::make_shared<Result<LeaseReport>>(too_busy());
   const bool posted =
       post({[this, result, id = std::move(id), requester](Book& book) {
@@ -138,7 +138,7 @@ void LedgerDesk::watch(std::string id, std::chrono::seconds patience,
   }
 }
 
-void LedgerDesk::show(LedgerPort::Answer<std::shared_ptr<const LedgerView>> answer) {
+void LedgerDesk::show(const LedgerPort::Answer<std::shared_ptr<const LedgerView>>& answer) {
   const auto shown = std::make_shared<std::shared_ptr<const LedgerView>>();
   const bool posted = post({[this, shown](Book& book) { *shown = describe(book); },
                             [shown, answer](const Result<void>& committed) {

@@ -46,12 +46,12 @@ class LedgerDesk {
   ~LedgerDesk();
 
   void ask(ledger::Request request, ledger::Requester requester,
-           api::LedgerPort::Answer<ledger::Answer> answer);
+           const api::LedgerPort::Answer<ledger::Answer>& answer);
   void release(std::string id, ledger::Requester requester,
-               api::LedgerPort::Answer<api::LeaseReport> answer);
+               const api::LedgerPort::Answer<api::LeaseReport>& answer);
   void watch(std::string id, std::chrono::seconds patience,
              api::LedgerPort::Answer<api::LeaseStanding> answer);
-  void show(api::LedgerPort::Answer<std::shared_ptr<const api::LedgerView>> answer);
+  void show(const api::LedgerPort::Answer<std::shared_ptr<const api::LedgerView>>& answer);
 
   /// A new sample: what is over ends, and the line is served.
   void observe(LedgerSample sample);

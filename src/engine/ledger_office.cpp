@@ -93,15 +93,16 @@ std::vector<Event> LedgerOffice::events(WallTime now) {
 }
 
 api::LedgerPort LedgerOffice::port() {
-  return {.ask = [this](auto request, auto requester,
-                        auto answer) { desk_->ask(std::move(request), requester, answer); },
-          .release = [this](auto id, auto requester,
-                            auto answer) { desk_->release(std::move(id), requester, answer); },
-          .watch = [this](auto id, auto patience,
-                          auto answer) { desk_->watch(std::move(id), patience, answer); },
-          .show = [this](auto answer) { desk_->show(answer); },
-          .find_process = [this](pid_t pid) { return find_process(root_, boot_, pid); },
-          .boot = [this] { return boot_; }};
+  return {
+      .ask = [this](auto request, auto requester,
+                    const auto& answer) { desk_->ask(std::move(request), requester, answer); },
+      .release = [this](auto id, auto requester,
+                        const auto& answer) { desk_->release(std::move(id), requester, answer); },
+      .watch = [this](auto id, auto patience,
+                      auto answer) { desk_->watch(std::move(id), patience, std::move(answer)); },
+      .show = [this](const auto& answer) { desk_->show(answer); },
+      .find_process = [this](pid_t pid) { return find_process(root_, boot_, pid); },
+      .boot = [this] { return boot_; }};
 }
 
 std::unique_ptr<ledger::Store> open_ledger(const std::optional<std::filesystem::path>& file,

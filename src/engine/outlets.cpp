@@ -172,6 +172,7 @@ void Outlets::stop(std::chrono::milliseconds grace) {
   }
   // Side by side: a webhook that hangs must not take the log's share of the time.
   std::vector<std::jthread> stopping;
+  stopping.reserve(outlets_.size());
   for (const Outlet& outlet : outlets_) {
     stopping.emplace_back([&outlet, grace] { outlet.sink->stop(grace); });
   }

@@ -25,7 +25,7 @@ Result<void> ModelCache::track(std::string_view id, Bytes size, Now now) {
                 "the size " + format_bytes(size) + " is not that of a loaded model",
                 "give what it takes in memory, above 0 GB");
   }
-  if (const Place known = find(id); known != models_.end()) {
+  if (const auto known = find(id); known != models_.end()) {
     ++hits_;
     known->size = size;
     use(known, now);
@@ -41,7 +41,7 @@ Result<void> ModelCache::track(std::string_view id, Bytes size, Now now) {
 }
 
 bool ModelCache::touch(std::string_view id, Now now) {
-  const Place known = find(id);
+  const auto known = find(id);
   if (known == models_.end()) {
     return false;
   }
@@ -51,7 +51,7 @@ bool ModelCache::touch(std::string_view id, Now now) {
 }
 
 bool ModelCache::forget(std::string_view id) {
-  const Place known = find(id);
+  const auto known = find(id);
   if (known == models_.end()) {
     return false;
   }

@@ -109,6 +109,7 @@ std::string why_none(const std::vector<const Gpu*>& unusable) {
     return "there is none that Levee can see";
   }
   std::vector<std::string> reasons;
+  reasons.reserve(unusable.size());
   for (const Gpu* gpu : unusable) {
     reasons.push_back(fmt::format("{} {}", name_of(*gpu), gpu->unusable));
   }

@@ -74,6 +74,7 @@ bool same_name(std::string_view a, std::string_view b) {
 
 std::vector<std::string_view> names_of(const std::vector<WeightFormat>& formats) {
   std::vector<std::string_view> names;
+  names.reserve(formats.size());
   for (const WeightFormat& format : formats) {
     names.push_back(format.name);
   }

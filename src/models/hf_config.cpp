@@ -460,6 +460,7 @@ Result<Configured> facts_from_json(const json& config) {
 
 std::string known_model_types() {
   std::vector<std::string_view> names;
+  names.reserve(kFamilies.size());
   for (const Family& family : kFamilies) {
     names.push_back(family.type);
   }

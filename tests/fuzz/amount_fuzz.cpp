@@ -28,10 +28,10 @@ struct Reading {
 };
 
 std::optional<Reading> oracle(const std::string& text) {
-  static const std::regex form(
+  static const std::regex kForm(
       R"([ \t]*([0-9]+\.?[0-9]*|\.[0-9]+)[ \t]*(%|[KMGTkmgt]([iI]?[bB])?)?[ \t]*)");
   std::smatch match;
-  if (!std::regex_match(text, match, form)) {
+  if (!std::regex_match(text, match, kForm)) {
     return std::nullopt;
   }
   const std::string digits = match[1];

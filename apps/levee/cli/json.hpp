@@ -19,39 +19,40 @@ using Json = nlohmann::ordered_json;
 }
 
 template <class... Names>
-[[nodiscard]] const Json& member_at(const Json& json, std::string_view name, Names... further) {
-  static const Json nothing;
+[[nodiscard]] const Json& member_at(const Json& json, std::string_view name,
+                                    const Names&... further) {
+  static const Json kNothing;
   if (!json.is_object()) {
-    return nothing;
+    return kNothing;
   }
   const auto found = json.find(name);
-  return found == json.end() ? nothing : member_at(*found, further...);
+  return found == json.end() ? kNothing : member_at(*found, further...);
 }
 
 template <class... Names>
-[[nodiscard]] std::optional<double> number_at(const Json& json, Names... names) {
+[[nodiscard]] std::optional<double> number_at(const Json& json, const Names&... names) {
   const Json& value = member_at(json, names...);
   return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
 }
 
 template <class... Names>
-[[nodiscard]] std::optional<std::string> text_at(const Json& json, Names... names) {
+[[nodiscard]] std::optional<std::string> text_at(const Json& json, const Names&... names) {
   const Json& value = member_at(json, names...);
   return value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
 }
 
 template <class... Names>
-[[nodiscard]] std::optional<bool> truth_at(const Json& json, Names... names) {
+[[nodiscard]] std::optional<bool> truth_at(const Json& json, const Names&... names) {
   const Json& value = member_at(json, names...);
   return value.is_boolean() ? std::optional(value.get<bool>()) : std::nullopt;
 }
 
 /// The elements of an array; none when it is something else.
 template <class... Names>
-[[nodiscard]] const Json& list_at(const Json& json, Names... names) {
-  static const Json none = Json::array();
+[[nodiscard]] const Json& list_at(const Json& json, const Names&... names) {
+  static const Json kNone = Json::array();
   const Json& value = member_at(json, names...);
-  return value.is_array() ? value : none;
+  return value.is_array() ? value : kNone;
 }
 
 /// As the command line prints it: indented, bad UTF-8 replaced, with '\n'.

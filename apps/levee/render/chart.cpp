@@ -23,7 +23,7 @@ std::size_t height(std::optional<double> value, const Chart& chart, std::size_t 
   if (!value) {
     return 0;
   }
-  const double most = static_cast<double>(chart.rows * steps);
+  const auto most = static_cast<double>(chart.rows * steps);
   return static_cast<std::size_t>(std::clamp(std::round(*value / chart.top * most), 1.0, most));
 }
 

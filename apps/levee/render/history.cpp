@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <optional>
 
 #include "cli/time_text.hpp"
@@ -77,7 +78,7 @@ Chart chart_of(const Json& answer, const Series& series, Summary& summary) {
       ++summary.known;
       summary.sum += *mean;
       summary.least = std::min(summary.least.value_or(*mean), *mean);
-      summary.most = std::max(summary.most.value_or(*mean), std::max(*mean, worst.value_or(*mean)));
+      summary.most = std::max({summary.most.value_or(*mean), *mean, worst.value_or(*mean)});
     }
   }
   const double most = summary.most.value_or(0);
@@ -91,7 +92,7 @@ Chart chart_of(const Json& answer, const Series& series, Summary& summary) {
 
 std::string span_text(std::optional<double> seconds) {
   return seconds && *seconds >= 0 && *seconds < 1e10
-             ? format_duration(std::chrono::seconds(static_cast<std::int64_t>(*seconds + 0.5)))
+             ? format_duration(std::chrono::seconds(std::llround(*seconds)))
              : "-";
 }
 

@@ -120,6 +120,7 @@ std::string table(const Json& processes, const PsView& view, const Style& style)
   Table table(std::move(head));
   for (const Json& process : processes) {
     std::vector<Span> row;
+    row.reserve(columns.size());
     for (const Column* column : columns) {
       row.push_back({column->cell(process)});
     }

@@ -146,7 +146,10 @@ std::string alerts(const Json& overview, const Style& style) {
 
 std::string trouble(std::string_view what, std::string_view hint, const Style& style) {
   std::string result = line({{"trouble: ", Color::orange}, {std::string(what)}}, style);
-  return hint.empty() ? result : result + line({{fmt::format("  hint: {}", hint)}}, style);
+  if (!hint.empty()) {
+    result += line({{fmt::format("  hint: {}", hint)}}, style);
+  }
+  return result;
 }
 
 std::string troubles(const Json& overview, const Style& style) {
