@@ -146,7 +146,7 @@ int run(const Options& options, const Surroundings& surroundings) {
   }
   const auto local = local_facts(options);
   if (!local) {
-    return complain(local.error());
+    return complain(local.error(), kMisuse);
   }
   auto question =
       api::estimate_question(*body, *local ? std::optional((*local)->facts) : std::nullopt);

@@ -42,7 +42,9 @@ ordered_json facts_json(const ModelFacts& facts, const Job& job) {
           {"kv_heads", facts.kv_heads},
           {"head_dim", facts.head_dim},
           {"vocab", facts.vocab},
-          {"weights", job.weights ? job.weights->name : facts.stored ? "as stored" : estimate::format_of(facts).name}};
+          {"weights", job.weights    ? job.weights->name
+                      : facts.stored ? "as stored"
+                                     : estimate::format_of(facts).name}};
 }
 
 /// What would fit with the other settings as they are.

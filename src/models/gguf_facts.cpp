@@ -76,15 +76,14 @@ void read_experts(Keys& keys, ModelFacts& facts) {
       .per_token = keys.number_or("expert_used_count", 1, estimate::kMostExperts),
       .intermediate = keys.number_or("expert_feed_forward_length", facts.intermediate,
                                      estimate::kMostIntermediate),
-      .shared_intermediate = keys.number_or("expert_shared_feed_forward_length", 0,
-                                            estimate::kMostIntermediate),
+      .shared_intermediate =
+          keys.number_or("expert_shared_feed_forward_length", 0, estimate::kMostIntermediate),
       .dense_layers = keys.number_or("leading_dense_block_count", 0, estimate::kMostLayers)};
 }
 
 /// Only files made for a latent cache say how wide its parts are; keys then have one head.
 void read_latent(Keys& keys, ModelFacts& facts) {
-  const std::uint64_t rank =
-      keys.number_or("attention.kv_lora_rank", 0, estimate::kMostHidden);
+  const std::uint64_t rank = keys.number_or("attention.kv_lora_rank", 0, estimate::kMostHidden);
   if (rank == 0) {
     return;
   }
@@ -130,9 +129,9 @@ Result<Configured> facts_from_gguf(const formats::Weights& weights) {
   read_experts(keys, facts);
   read_latent(keys, facts);
   read_window(keys, facts);
-  facts.tied_embeddings = std::ranges::find(weights.tensors.tensors, "output.weight",
-                                            &formats::Tensor::name) ==
-                          weights.tensors.tensors.end();
+  facts.tied_embeddings =
+      std::ranges::find(weights.tensors.tensors, "output.weight", &formats::Tensor::name) ==
+      weights.tensors.tensors.end();
   if (keys.error()) {
     return std::unexpected(*keys.error());
   }

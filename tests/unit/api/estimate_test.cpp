@@ -28,8 +28,8 @@ TEST(PostEstimate, AnswersTermByTermAndJudgesByWhatMayBePromised) {
     EXPECT_THAT(keys_of(term),
                 ElementsAre("name", "low_bytes", "expected_bytes", "high_bytes", "reason"));
   }
-  EXPECT_THAT(names, ElementsAre("weights", "kv_cache", "activations", "context", "graphs",
-                                 "slack", "host"));
+  EXPECT_THAT(names, ElementsAre("weights", "kv_cache", "activations", "context", "graphs", "slack",
+                                 "host"));
   EXPECT_EQ(json["free_bytes"], mib(8192 - 512 - 3072).count);
   EXPECT_EQ(json["verdict"], "does_not_fit");
   at.ledger.grant("a", mib(1024));
@@ -95,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{R"({"model": "gpt2", "zero": 3})", 400, "is of training"},
         Bad{R"({"model": "gpt2", "train": "adam", "zero": 4})", 400, "\"zero\" is"},
         Bad{R"({"model": "gpt2", "train": "magic"})", 400, "\"train\" is"},
-        Bad{R"({"model": "gpt2", "gpu_memory": 24})", 400, "with a unit"},
+        Bad{R"({"model": "gpt2", "gpu_memory": 24})", 400, "\"gpu_memory\" is \"24\""},
         Bad{R"({"model": "gpt2", "gpu": 7})", 404, "no GPU"},
         Bad{R"({"model": "gpt2", "gpu": [0]})", 400, "neither an index nor a UUID"},
         Bad{R"({"config": 5})", 400, "no JSON object"},

@@ -121,7 +121,7 @@ TEST(Training, IsSplitByZeroStageByStage) {
   Job job;
   Bytes last{std::numeric_limits<std::uint64_t>::max()};
   for (int stage = 0; stage <= 3; ++stage) {
-    job.training = Training{.zero = stage, .ranks = 8};
+    job.training = Training{.zero = stage, .ranks = 8, .adapter_values = {}};
     const Bytes total = estimate(llama_2_7b(), job).total.expected;
     EXPECT_LT(total, last) << stage;
     last = total;
@@ -139,7 +139,7 @@ TEST(Training, OfAdaptersNeedsNoStatesOfTheModel) {
 TEST(Training, KeepsLessWhereItRecomputes) {
   Job job;
   const auto kept = [&](Recompute recompute) {
-    job.training = Training{.recompute = recompute};
+    job.training = Training{.recompute = recompute, .adapter_values = {}};
     return estimate(llama_2_7b(), job).find(TermName::activations)->expected;
   };
   EXPECT_LT(kept(Recompute::full), kept(Recompute::selective));

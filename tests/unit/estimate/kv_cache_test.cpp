@@ -63,8 +63,8 @@ TEST(KvCache, IsSharedByHeadsAndNoFurther) {
 TEST(KvCache, OfLatentAttentionIsTheLatentPartOnEveryDevice) {
   ModelFacts deepseek = llama();
   deepseek.layers = 61;
-  deepseek.latent = LatentAttention{.query_rank = 1536, .kv_rank = 512, .nope = 128, .rope = 64,
-                                    .value = 128};
+  deepseek.latent =
+      LatentAttention{.query_rank = 1536, .kv_rank = 512, .nope = 128, .rope = 64, .value = 128};
   Job job = of(Framework::llama_cpp);
   // A log of ik_llama.cpp: 10,980 MiB for 163,840 tokens.
   EXPECT_NEAR(mebibytes(deepseek, job, 163'840), 10'980, 1);

@@ -28,7 +28,8 @@ TEST(FactsByName, GuessesByTheSizeInAName) {
   EXPECT_EQ(billions("acme/whale-13b-chat"), 13);
   EXPECT_EQ(billions("whale-1.5B"), 1.5);
   EXPECT_NEAR(billions("whale_350m"), 0.35, 1e-9);
-  for (const char* nothing : {"whale", "7", "b", "whale-b", "whale-13bit", "v2", "0b", "99999999b"}) {
+  for (const char* nothing :
+       {"whale", "7", "b", "whale-b", "whale-13bit", "v2", "0b", "99999999b"}) {
     EXPECT_EQ(billions(nothing), 0) << nothing;
   }
   const auto guess = facts_by_name("whale-13b");
@@ -58,8 +59,10 @@ TEST(FactsFromPath, ReadsAConfigurationAndTheFolderItIsIn) {
 TEST(FactsFromPath, TakesTheSizeOfTheWeightsFromTheirFiles) {
   const TempDir dir;
   put(dir.path() / "config.json", kConfig);
-  SafetensorsJson().add("model.embed_tokens.weight", 100, 64).add("lm_head.weight", 100, 64).write(
-      dir.path() / "model.safetensors");
+  SafetensorsJson()
+      .add("model.embed_tokens.weight", 100, 64)
+      .add("lm_head.weight", 100, 64)
+      .write(dir.path() / "model.safetensors");
   const auto found = facts_from_path(dir.path());
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->facts.stored, Bytes{2 * 2 * 6400});
@@ -72,8 +75,10 @@ TEST(FactsFromPath, LeavesOutTheCopyOfATiedMatrix) {
   std::string tied = kConfig;
   tied.insert(1, R"("tie_word_embeddings": true, )");
   put(dir.path() / "config.json", tied);
-  SafetensorsJson().add("model.embed_tokens.weight", 100, 64).add("lm_head.weight", 100, 64).write(
-      dir.path() / "model.safetensors");
+  SafetensorsJson()
+      .add("model.embed_tokens.weight", 100, 64)
+      .add("lm_head.weight", 100, 64)
+      .write(dir.path() / "model.safetensors");
   EXPECT_EQ(facts_from_path(dir.path())->facts.stored, Bytes{2 * 6400});
 }
 
