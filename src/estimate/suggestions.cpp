@@ -102,9 +102,7 @@ void suggest_for_host(Lines& lines, const MemoryReport& report) {
   }
   const Bytes total = *report.host_total;
   lines.emplace_back("High CPU memory usage detected:");
-  if (report.cache == nullptr || !report.cache->models().empty()) {
-    suggest(lines, "Consider reducing model cache size");
-  }
+  suggest(lines, "Consider reducing model cache size");
   suggest(lines, "Enable model offloading to disk");
   suggest(lines, "Use smaller model variants");
   suggest_eviction(lines, report, *excess);
