@@ -114,7 +114,7 @@ void read_training(Members& members, const ModelFacts& facts, Job& job) {
     for (const std::string_view name : kOnlyTraining) {
       if (members.find(name) != nullptr) {
         members.refuse(fmt::format("{} is of training", in_quotes(name)),
-                       "say how it is trained: \"train\": \"adam\"");
+                       R"(say how it is trained: "train": "adam")");
       }
     }
     return;

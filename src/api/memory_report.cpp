@@ -16,6 +16,7 @@ std::string who_is(pid_t pid, const ProcessIdentity* who) {
 
 std::vector<estimate::Holder> holders_of(const std::vector<ProcessReading>& processes) {
   std::vector<estimate::Holder> holders;
+  holders.reserve(processes.size());
   for (const ProcessReading& process : processes) {
     holders.push_back({.who = who_is(process.identity->id.pid, process.identity.get()),
                        .memory = process.pss.value_or(process.rss),

@@ -12,7 +12,7 @@ namespace levee::estimate {
 namespace {
 
 Bytes bytes_of(double count) {
-  constexpr double kMost = static_cast<double>(std::numeric_limits<std::uint64_t>::max());
+  constexpr auto kMost = static_cast<double>(std::numeric_limits<std::uint64_t>::max());
   if (!(count > 0)) {
     return {};
   }
@@ -21,10 +21,10 @@ Bytes bytes_of(double count) {
 }
 
 Term weights_term(const ModelFacts& facts, const Job& job) {
-  const double ranks = static_cast<double>(job.tensor_parallel);
-  const double stages = static_cast<double>(job.pipeline_parallel);
+  const auto ranks = static_cast<double>(job.tensor_parallel);
+  const auto stages = static_cast<double>(job.pipeline_parallel);
   if (facts.stored && !job.weights) {
-    const double stored = static_cast<double>(facts.stored->count) / ranks / stages;
+    const auto stored = static_cast<double>(facts.stored->count) / ranks / stages;
     return term(TermName::weights, stored, 0.995, 1.005, "all tensors of the weight files");
   }
   const WeightFormat format = job.weights.value_or(format_of(facts));
@@ -70,7 +70,7 @@ void add_up(Estimate& estimate) {
 
 /// Host memory of one process: libraries, and weights where they pass through it.
 Term host_term(const Job& job, const Estimate& estimate) {
-  constexpr double kGiBs = static_cast<double>(kGiB);
+  constexpr auto kGiBs = static_cast<double>(kGiB);
   const Term* const weights = estimate.find(TermName::weights);
   const double passing = weights == nullptr ? 0 : static_cast<double>(weights->expected.count);
   if (job.framework == Framework::llama_cpp) {

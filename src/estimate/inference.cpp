@@ -7,8 +7,8 @@
 namespace levee::estimate {
 namespace {
 
-constexpr double kGiBs = static_cast<double>(kGiB);
-constexpr double kMiBs = static_cast<double>(kMiB);
+constexpr auto kGiBs = static_cast<double>(kGiB);
+constexpr auto kMiBs = static_cast<double>(kMiB);
 
 double as_double(std::uint64_t number) { return static_cast<double>(number); }
 

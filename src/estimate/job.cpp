@@ -70,12 +70,13 @@ std::optional<Recompute> parse_recompute(std::string_view text) noexcept {
 std::optional<Version> parse_version(std::string_view text) noexcept {
   Version version;
   const auto* const end = text.data() + text.size();
-  const auto major = std::from_chars(text.data(), end, version.major);
+  const auto major = std::from_chars(end - text.size(), end, version.major);
   if (major.ec != std::errc{} || major.ptr == end || *major.ptr != '.') {
     return std::nullopt;
   }
   const auto minor = std::from_chars(major.ptr + 1, end, version.minor);
-  return minor.ec == std::errc{} ? std::optional(version) : std::nullopt;
+  const bool is_good = minor.ec == std::errc{} && version.major >= 0 && version.minor >= 0;
+  return is_good ? std::optional(version) : std::nullopt;
 }
 
 Result<CacheType> parse_cache_type(std::string_view name) {

@@ -7,7 +7,7 @@
 namespace levee::estimate {
 namespace {
 
-constexpr double kGiBs = static_cast<double>(kGiB);
+constexpr auto kGiBs = static_cast<double>(kGiB);
 
 double as_double(std::uint64_t number) { return static_cast<double>(number); }
 

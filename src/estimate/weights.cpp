@@ -144,7 +144,7 @@ double weight_bytes(const Parameters& parameters, const ModelFacts& facts,
   const bool is_16_bit = format.linear_bits >= 16;
   const double other_bits = is_16_bit ? format.linear_bits : 16;
   const double embedding_bits = facts.tied_embeddings ? format.output_bits : format.embedding_bits;
-  const double output = static_cast<double>(
+  const auto output = static_cast<double>(
       facts.tied_embeddings && format.splits_tied ? parameters.embedding : parameters.output);
   const double shared = static_cast<double>(parameters.linear) * format.linear_bits +
                         static_cast<double>(parameters.embedding) * embedding_bits +

@@ -374,14 +374,14 @@ Quantization quantization_of(const json& config) {
 }
 
 /// The part that describes the language model, where there are several.
-const json& language_part(const json& config) {
+const json* language_part(const json& config) {
   for (const char* name : {"text_config", "language_config", "llm_config"}) {
     const auto part = config.find(name);
     if (part != config.end() && part->is_object() && part->contains("hidden_size")) {
-      return *part;
+      return &*part;
     }
   }
-  return config;
+  return &config;
 }
 
 /// What only the whole can tell: sizes that make sense one by one and not together.
@@ -420,7 +420,7 @@ Result<Configured> facts_from_config(std::string_view text) {
 Result<Configured> facts_from_json(const json& config) {
   Configured result;
   ModelFacts& facts = result.facts;
-  const json& part = config.is_object() ? language_part(config) : config;
+  const json& part = config.is_object() ? *language_part(config) : config;
   if (!part.is_object()) {
     return fail(ErrorCode::invalid_argument, "this is no JSON object",
                 "give the config.json as it is in the model's repository");
