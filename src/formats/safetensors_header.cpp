@@ -113,7 +113,7 @@ bool HeaderEvents::entered(Opens what) {
     return true;
   }
   if (depth() > kInList || what != Opens::array || member_ == Member::dtype) {
-    return wrong("\"dtype\" must be a text, \"shape\" and \"data_offsets\" lists of whole numbers");
+    return wrong(R"("dtype" must be a text, "shape" and "data_offsets" lists of whole numbers)");
   }
   (member_ == Member::shape ? shape_ : offsets_).emplace();
   return true;
@@ -160,7 +160,7 @@ bool HeaderEvents::scalar() {
   if (depth() == kInHeader) {
     return name_ == "__metadata__" ? true : wrong("is no JSON object");
   }
-  return wrong("\"dtype\" must be a text, \"shape\" and \"data_offsets\" lists of whole numbers");
+  return wrong(R"("dtype" must be a text, "shape" and "data_offsets" lists of whole numbers)");
 }
 
 bool HeaderEvents::finish_tensor() {

@@ -114,6 +114,7 @@ std::vector<UserMemory> memory_by_user(const GpuReading& gpu) {
     ++total.processes;
   }
   std::vector<UserMemory> users;
+  users.reserve(totals.size());
   for (auto& [name, total] : totals) {
     users.push_back(std::move(total));
   }

@@ -30,8 +30,8 @@ constexpr std::size_t kLingerBytes = std::size_t{8} * 1024 * 1024;
 constexpr std::size_t kFramesAtOnce = 64;
 
 const Frame& heartbeat_frame() {
-  static const Frame frame = std::make_shared<const std::string>(": \n\n");
-  return frame;
+  static const Frame kFrame = std::make_shared<const std::string>(": \n\n");
+  return kFrame;
 }
 
 api::Response error_page(int status, ErrorCode code, std::string message, std::string hint) {

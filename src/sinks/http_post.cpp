@@ -13,7 +13,7 @@ namespace levee::sinks {
 namespace {
 
 /// The longest answer that is read; nobody looks at it.
-constexpr std::size_t kAnswerLimit = 64 * 1024;
+constexpr std::size_t kAnswerLimit = std::size_t{64} * 1024;
 
 template <auto free>
 struct Free {
@@ -83,7 +83,7 @@ struct HttpPost::Impl {
   std::size_t received = 0;
 
   Result<CURLcode> transfer(const std::stop_token& stop);
-  Result<Answer> answer(CURLcode result) const;
+  [[nodiscard]] Result<Answer> answer(CURLcode result) const;
 };
 
 HttpPost::HttpPost(const std::string& url, std::chrono::milliseconds timeout)
