@@ -40,11 +40,13 @@ class KinshipReal : public testing::Test {
       ::execlp("sleep", "sleep", "60", nullptr);
       ::_exit(127);
     }
-    // fork and exec take a moment
+    // fork and exec take a moment, and the environment is there last.
     const auto proc = open_proc(Root{});
     static_cast<void>(eventually([&] {
-      const auto stat = read_pid_stat(proc.get(), pid);
-      return stat && stat->comm == "sleep";
+      const auto files = ProcessFiles::open(proc.get(), pid);
+      const auto stat = files ? files->stat() : std::unexpected(files.error());
+      return stat && stat->comm == "sleep" &&
+             files->variable(kLeaseVariable).value_or(std::nullopt) == tag;
     }));
     return std::to_string(pid);
   }
@@ -111,15 +113,16 @@ TEST_F(KinshipReal, AReparentedGrandchildStaysKin) {
 }
 
 TEST_F(KinshipReal, FindsTheTagOfAProcess) {
-  const Child parent([] { return run_tagged("tagged"); });
+  const std::string tag = "tagged-" + std::to_string(::getpid());  // No other test's.
+  const Child parent([&] { return run_tagged(tag.c_str()); });
   const pid_t tagged = std::stoi(parent.said());
-  kinship.set_accounts({{.account = "tagged", .owner = {}, .uid = ::getuid()},
+  kinship.set_accounts({{.account = tag, .owner = {}, .uid = ::getuid()},
                         {.account = "other", .owner = {}, .uid = ::getuid()}});
   refresh();
-  EXPECT_THAT(account_of(tagged), Optional("tagged"s));
+  EXPECT_THAT(account_of(tagged), Optional(tag));
   EXPECT_EQ(account_of(parent.pid()), std::nullopt);
-  EXPECT_GT(kinship.host_use().at("tagged").rss, Bytes{});
-  EXPECT_EQ(kinship.host_use().at("tagged").processes, 1U);
+  EXPECT_GT(kinship.host_use().at(tag).rss, Bytes{});
+  EXPECT_EQ(kinship.host_use().at(tag).processes, 1U);
   ::kill(tagged, SIGKILL);
 }
 
