@@ -114,13 +114,18 @@ Result<std::optional<models::Configured>> local_facts(const Options& options) {
 }
 
 /// What may still be promised of the GPU that is named, or of the one with most.
-Result<std::optional<Bytes>> free_memory(const Options& options, const Surroundings& surroundings) {
+/// `remarks` hear why nobody knows.
+Result<std::optional<Bytes>> free_memory(const Options& options, const Surroundings& surroundings,
+                                         std::vector<std::string>& remarks) {
   auto ledger = Ledger::open(options.connection, options.config, surroundings);
   const auto state =
       ledger ? ledger->call("GET", "/api/v1/leases") : std::unexpected(std::move(ledger.error()));
+  if (!state && options.gpu) {
+    return std::unexpected(state.error());
+  }
   if (!state) {
-    return options.gpu ? Result<std::optional<Bytes>>(std::unexpected(state.error()))
-                       : std::optional<Bytes>{};
+    remarks.push_back(fmt::format("what is free is not known: {}", state.error().message));
+    return std::optional<Bytes>{};
   }
   std::optional<Bytes> most;
   for (const Json& gpu : list_at(*state, "gpus")) {
@@ -159,7 +164,7 @@ int run(const Options& options, const Surroundings& surroundings) {
   }
   std::optional<Bytes> free;
   if (!question->gpu_memory) {
-    const auto found = free_memory(options, surroundings);
+    const auto found = free_memory(options, surroundings, question->remarks);
     if (!found) {
       return complain(found.error());
     }

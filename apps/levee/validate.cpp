@@ -74,7 +74,7 @@ void declare_validate(CLI::App& root, Run& chosen) {
              "levee validate my/model --gpu 1 && python serve.py\n"
              "levee validate large --json | jq '.shortfalls[].detail'",
              "0 it fits, also if only just, 1 it does not fit (or no answer), 2 wrong use. Without "
-             "a daemon, validate takes one look by itself.");
+             "a daemon, validate takes one look by itself, and counts your own jobs' promises.");
   command->callback([options, &chosen] {
     chosen = [options](const Surroundings& surroundings) { return run(*options, surroundings); };
   });

@@ -87,7 +87,7 @@ void add_vllm(const ModelFacts& facts, const Job& job, Estimate& estimate) {
 
 // llama.cpp plans one buffer for the whole graph: logits of a micro batch in 32 bits, and once or
 // twice its hidden state. Without flash attention the scores of a layer, if those are more.
-// Read off 16 logs of ik_llama.cpp and llama.cpp; exact in 12 of them with one or two states.
+// Read off 16 logs of ik_llama.cpp and llama.cpp; exact in 10 of them with one or two states.
 void add_llama_cpp(const ModelFacts& facts, const Job& job, Estimate& estimate) {
   const double rows = std::min(as_double(job.micro_batch), as_double(job.context * job.batch)) * 4;
   const double vocab = as_double(facts.vocab);

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <optional>
-#include <string_view>
+#include <utility>
+
+#include "estimate/kv_cache.hpp"
+#include "estimate/parameters.hpp"
 
 namespace levee::estimate {
 namespace {
@@ -38,35 +40,6 @@ std::uint64_t times(Bytes room, Amount cost, std::uint64_t ceiling) {
     return 0;
   }
   return *cost == 0 ? ceiling : std::min(room.count / *cost, ceiling);
-}
-
-struct Architecture {
-  std::string_view name;
-  std::uint64_t parameters;
-  std::uint64_t layers;
-  std::uint64_t kv_heads;
-  std::uint64_t head_size;
-};
-
-constexpr std::array kArchitectures{
-    Architecture{"llama2-13b", 13'015'864'320, 40, 40, 128},
-    Architecture{"llama2-70b", 68'976'648'192, 80, 8, 128},
-    Architecture{"llama2-7b", 6'738'415'616, 32, 32, 128},
-    Architecture{"llama3-70b", 70'553'706'496, 80, 8, 128},
-    Architecture{"llama3-8b", 8'030'261'248, 32, 8, 128},
-    Architecture{"mistral-7b", 7'241'732'096, 32, 8, 128},
-};
-
-MemoryProfile profile_of(const Architecture& model) {
-  constexpr std::uint64_t kWidth = 2;      // Bytes of a 16-bit number.
-  constexpr Bytes kContext = gib(1);       // Driver context and kernels: 0.5 to 1.3 GiB.
-  constexpr Bytes kActivations = mib(50);  // Between the layers, and the logits.
-  constexpr std::uint64_t kKeyAndValue = 2;
-  return {.name = std::string(model.name),
-          .base_usage = Bytes{model.parameters * kWidth} + kContext,
-          .per_batch_usage = kActivations,
-          .per_token_usage =
-              Bytes{kKeyAndValue * model.layers * model.kv_heads * model.head_size * kWidth}};
 }
 
 }  // namespace
@@ -120,13 +93,16 @@ std::uint64_t estimate_safe_context_size(const MemoryProfile& profile, Bytes usa
   return times(usable - Bytes{*least}, product(batch, profile.per_token_usage.count), kMostTokens);
 }
 
-std::span<const MemoryProfile> default_profiles() {
-  static const auto kProfiles = [] {
-    std::array<MemoryProfile, kArchitectures.size()> profiles;
-    std::ranges::transform(kArchitectures, profiles.begin(), profile_of);
-    return profiles;
-  }();
-  return kProfiles;
+MemoryProfile profile_of(std::string name, const ModelFacts& facts) {
+  constexpr double kContext = static_cast<double>(kGiB);  // 0.5 GiB on an H100, 1.3 on a V100.
+  constexpr std::uint64_t kLogits = 4 * 4;                // Copies in 32 bits: see inference.cpp.
+  const Job one{.context = 1, .batch = 1};
+  const WeightFormat wide = parse_weight_format("bf16").value();
+  const double weights = weight_bytes(count_parameters(facts), facts, wide);
+  return {.name = std::move(name),
+          .base_usage = Bytes{static_cast<std::uint64_t>(weights + kContext)},
+          .per_batch_usage = Bytes{kLogits * facts.vocab},
+          .per_token_usage = Bytes{static_cast<std::uint64_t>(cache_bytes(facts, one, 1, 1))}};
 }
 
 }  // namespace levee::estimate

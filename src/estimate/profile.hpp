@@ -9,9 +9,9 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 
+#include "estimate/model_facts.hpp"
 #include "levee/bytes.hpp"
 #include "levee/result.hpp"
 
@@ -53,8 +53,7 @@ inline constexpr std::uint64_t kUsualTokens = 2'048;
 [[nodiscard]] std::uint64_t estimate_safe_context_size(const MemoryProfile& profile, Bytes usable,
                                                        std::uint64_t batch);
 
-/// Ready-made profiles of well-known models with 16-bit weights and cache, from their published
-/// architecture; "llama2-13b" among them. By name.
-[[nodiscard]] std::span<const MemoryProfile> default_profiles();
+/// The profile that a model's shape makes, with weights and cache in 16 bits.
+[[nodiscard]] MemoryProfile profile_of(std::string name, const ModelFacts& facts);
 
 }  // namespace levee::estimate

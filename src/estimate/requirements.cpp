@@ -288,8 +288,8 @@ Result<ModelRegistry::Entry*> ModelRegistry::api_entry(std::string_view id) {
   return &entries[std::string(id)];
 }
 
-void ModelRegistry::add_default_profiles() {
-  for (const MemoryProfile& profile : default_profiles()) {
+void ModelRegistry::add_built_in(std::span<const MemoryProfile> profiles) {
+  for (const MemoryProfile& profile : profiles) {
     layer(Origin::builtin)[profile.name].profile = profile;
   }
 }

@@ -12,6 +12,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -114,8 +115,8 @@ class ModelRegistry {
   /// Adds or replaces the profile of the model it names; what it requires stays as it is.
   [[nodiscard]] Result<void> put_profile(MemoryProfile profile);
 
-  /// Adds default_profiles() to what is built in: a profile that somebody gave hides them.
-  void add_default_profiles();
+  /// Adds `profiles` to what is built in: one that somebody gave hides them.
+  void add_built_in(std::span<const MemoryProfile> profiles);
 
   /// The profile of `id`. No generic one stands in: a wrong size is worse than none.
   [[nodiscard]] std::optional<MemoryProfile> profile(std::string_view id) const;

@@ -136,10 +136,12 @@ void add_training(const ModelFacts& facts, const Job& job, const Training& train
   }
   const double spread = std::max(0.01, format.uncertainty);
   estimate.terms.push_back(term(TermName::weights, weights, 1 - spread, 1 + spread, reason));
-  const double gradients = learning * (has_adapters ? 4 : bytes.gradients);
+  // Adapters learn in 32 bits.
+  const double gradient_bytes = has_adapters ? 4 : bytes.gradients;
+  const double gradients = learning * gradient_bytes;
   estimate.terms.push_back(term(TermName::gradients, gradients * split(training, 2), 0.9,
                                 training.precision == Precision::mixed ? 2 : 1.05,
-                                fmt::format("{} bytes per value that learns", bytes.gradients)));
+                                fmt::format("{} bytes per value that learns", gradient_bytes)));
   const double states = learning * (has_adapters ? 8 : bytes.states + bytes.masters);
   estimate.terms.push_back(
       term(TermName::optimizer, states * split(training, 1), 0.98, 1.02,

@@ -1,67 +1,16 @@
 #include "formats/weight_file.hpp"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <limits>
-#include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "sources/proc_text.hpp"
+#include "sources/regular_file.hpp"
 
 namespace levee::formats {
-namespace {
-
-std::string_view kind_of(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return "a folder";
-    case S_IFIFO:
-      return "a pipe";
-    case S_IFSOCK:
-      return "a socket";
-    case S_IFCHR:
-    case S_IFBLK:
-      return "a device";
-    default:
-      return "something else";
-  }
-}
-
-/// Why `path` cannot be opened, or said to be what it is.
-Error why_not(const std::filesystem::path& path, int error) {
-  if (error == ENOENT || error == ENOTDIR) {
-    std::error_code ignored;
-    const bool is_link =
-        std::filesystem::is_symlink(std::filesystem::symlink_status(path, ignored));
-    return is_link ? Error{ErrorCode::not_found,
-                           fmt::format("{}: is a link to a file that is not there", shown(path)),
-                           "its download did not finish, or the cache was cleaned; fetch it again"}
-                   : Error{ErrorCode::not_found, fmt::format("{}: is not there", shown(path)),
-                           "check the path; a model of several files needs all of them"};
-  }
-  if (error == ELOOP || error == ENAMETOOLONG) {
-    return {ErrorCode::invalid_argument,
-            fmt::format("{}: {}", shown(path), std::generic_category().message(error)),
-            "give the path of a weight file, or of the folder of a model"};
-  }
-  return sources::file_error("cannot read " + shown(path), error);
-}
-
-Result<void> refuse_unless_regular(const std::filesystem::path& path, mode_t mode) {
-  if (S_ISREG(mode)) {
-    return {};
-  }
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("{}: is {}, and no weight file", shown(path), kind_of(mode)),
-              "give the path of a .safetensors or .gguf file");
-}
-
-}  // namespace
 
 std::string shown(const std::filesystem::path& path) { return sources::printable(path.string()); }
 
@@ -70,24 +19,11 @@ std::unexpected<Error> in_file(const std::filesystem::path& path, const Error& e
 }
 
 Result<WeightFile> WeightFile::open(const std::filesystem::path& path) {
-  // Looked at before it is opened, because opening a device may do something; and once more after,
-  // because it may have been replaced meanwhile. O_NONBLOCK: opening a pipe would wait for a
-  // writer.
-  struct stat status{};
-  if (::stat(path.c_str(), &status) != 0) {
-    return std::unexpected(why_not(path, errno));
+  auto file = sources::open_regular_file(path);
+  if (!file) {
+    return std::unexpected(std::move(file.error()));
   }
-  if (auto regular = refuse_unless_regular(path, status.st_mode); !regular) {
-    return std::unexpected(std::move(regular.error()));
-  }
-  sources::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd || ::fstat(fd.get(), &status) != 0) {
-    return std::unexpected(why_not(path, errno));
-  }
-  if (auto regular = refuse_unless_regular(path, status.st_mode); !regular) {
-    return std::unexpected(std::move(regular.error()));
-  }
-  return WeightFile(std::move(fd), static_cast<std::uint64_t>(status.st_size));
+  return WeightFile(std::move(file->fd), file->size);
 }
 
 Result<std::size_t> WeightFile::read_at(std::uint64_t offset, std::span<char> buffer) {

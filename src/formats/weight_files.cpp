@@ -32,7 +32,7 @@ Result<Weights> from_safetensors(const Paths& files) {
       return std::unexpected(std::move(list.error()));
     }
     if (files.size() == 1) {
-      return Weights{WeightFormat::safetensors, std::move(*list), {}, files};
+      return Weights{FileFormat::safetensors, std::move(*list), {}, files};
     }
     std::ranges::move(list->tensors, std::back_inserter(tensors));
   }
@@ -40,7 +40,7 @@ Result<Weights> from_safetensors(const Paths& files) {
   if (!list) {
     return in_file(files.front().parent_path(), list.error());
   }
-  return Weights{WeightFormat::safetensors, std::move(*list), {}, files};
+  return Weights{FileFormat::safetensors, std::move(*list), {}, files};
 }
 
 Result<Weights> from_index(const fs::path& index) {
@@ -48,7 +48,7 @@ Result<Weights> from_index(const fs::path& index) {
   if (!shards) {
     return std::unexpected(std::move(shards.error()));
   }
-  return Weights{WeightFormat::safetensors, std::move(shards->list), {}, std::move(shards->files)};
+  return Weights{FileFormat::safetensors, std::move(shards->list), {}, std::move(shards->files)};
 }
 
 Result<Weights> from_gguf(const fs::path& path) {
@@ -56,7 +56,7 @@ Result<Weights> from_gguf(const fs::path& path) {
   if (!model) {
     return std::unexpected(std::move(model.error()));
   }
-  return Weights{WeightFormat::gguf, std::move(model->header.tensors),
+  return Weights{FileFormat::gguf, std::move(model->header.tensors),
                  std::move(model->header.metadata), std::move(model->files)};
 }
 

@@ -13,10 +13,10 @@
 
 namespace levee::formats {
 
-enum class WeightFormat { safetensors, gguf };
+enum class FileFormat { safetensors, gguf };
 
 struct Weights {
-  WeightFormat format = WeightFormat::safetensors;
+  FileFormat format = FileFormat::safetensors;
   TensorList tensors;
   GgufMetadata metadata;                     ///< Of GGUF; empty for safetensors.
   std::vector<std::filesystem::path> files;  ///< All that were counted.

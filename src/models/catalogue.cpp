@@ -108,4 +108,17 @@ const CatalogueEntry* find_in_catalogue(std::string_view name) {
   return nullptr;
 }
 
+std::vector<estimate::MemoryProfile> default_profiles() {
+  std::vector<estimate::MemoryProfile> profiles;
+  profiles.reserve(catalogue().size() + kSame.size());
+  for (const CatalogueEntry& entry : catalogue()) {
+    profiles.push_back(estimate::profile_of(entry.id, entry.facts));
+  }
+  for (const auto& [alias, id] : kSame) {
+    profiles.push_back(estimate::profile_of(std::string(alias), find_plain(id)->facts));
+  }
+  std::ranges::sort(profiles, {}, &estimate::MemoryProfile::name);
+  return profiles;
+}
+
 }  // namespace levee::models

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "estimate/model_facts.hpp"
+#include "estimate/profile.hpp"
 
 namespace levee::models {
 
@@ -24,5 +25,9 @@ struct CatalogueEntry {
 /// By id, by the name of its repository, or by either without what tuning adds ("-Instruct",
 /// "-hf", …); upper and lower case are the same. Null when it is not there.
 [[nodiscard]] const CatalogueEntry* find_in_catalogue(std::string_view name);
+
+/// A memory profile for every name of the table, its other spellings ("llama2-13b") included; in
+/// order of names.
+[[nodiscard]] std::vector<estimate::MemoryProfile> default_profiles();
 
 }  // namespace levee::models

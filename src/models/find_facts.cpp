@@ -111,17 +111,23 @@ Result<Configured> facts_from_path(const std::filesystem::path& path) {
   const auto config = (is_folder ? path : path.parent_path()) / "config.json";
   const bool has_config = std::filesystem::exists(config, ignored);
   if (!weights) {
+    if (!is_folder || !has_config || weights.error().code != ErrorCode::not_found) {
+      return std::unexpected(std::move(weights.error()));
+    }
     // A folder without weights yet still has its configuration.
-    return is_folder && has_config ? read_config(config)
-                                   : std::unexpected(std::move(weights.error()));
+    auto found = read_config(config);
+    if (found && found->remark.empty()) {
+      found->remark = fmt::format("by the configuration alone: {}", weights.error().message);
+    }
+    return found;
   }
-  if (weights->format == formats::WeightFormat::safetensors && !has_config) {
+  if (weights->format == formats::FileFormat::safetensors && !has_config) {
     return fail(ErrorCode::not_found,
                 fmt::format("there is no {} to tell the model's shape", config.string()),
                 "put the model's config.json beside its weights, or give --facts FILE.json");
   }
-  auto found = weights->format == formats::WeightFormat::gguf ? facts_from_gguf(*weights)
-                                                              : read_config(config);
+  auto found = weights->format == formats::FileFormat::gguf ? facts_from_gguf(*weights)
+                                                            : read_config(config);
   if (found) {
     found->facts.origin = estimate::FactsOrigin::weight_files;
     found->facts.stored = loaded_bytes(*weights, found->facts);

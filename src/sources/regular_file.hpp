@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -11,9 +12,14 @@
 
 namespace levee::sources {
 
-/// Opens `path` for reading; links are followed. not_found, permission_denied, invalid_argument for
-/// anything that is no ordinary file.
-[[nodiscard]] Result<Fd> open_regular_file(const std::filesystem::path& path);
+struct RegularFile {
+  Fd fd;
+  std::uint64_t size = 0;  ///< At opening.
+};
+
+/// Opens `path` for reading; links are followed. Errors name the file: not_found also for a link to
+/// nothing, permission_denied, invalid_argument for anything that is no ordinary file.
+[[nodiscard]] Result<RegularFile> open_regular_file(const std::filesystem::path& path);
 
 /// All of it; invalid_argument when that is more than `most` bytes.
 [[nodiscard]] Result<std::string> read_regular_file(const std::filesystem::path& path,

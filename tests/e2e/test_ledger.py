@@ -120,6 +120,12 @@ def test_waiters_are_served_in_order_and_at_once(levee):
     assert levee.get("/api/v1/queue")[1]["queue"] == []
 
 
+def connections_to(socket: Path) -> int:
+    """How many have connected to `socket`, by /proc/net/unix (state 03 is a connection, 01 the listener)."""
+    lines = Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()
+    return sum(line.split()[5] == "03" and line.endswith(f" {socket}") for line in lines[1:])
+
+
 def test_a_daemon_ends_at_once_though_somebody_waits(machine):
     with machine.levee() as levee:
         wait_for_gpus(levee, 2)
@@ -128,7 +134,7 @@ def test_a_daemon_ends_at_once_though_somebody_waits(machine):
         assert ask(levee, id="second", gpu_memory="70GB", wait_seconds=60)[0] == 202
         waiter = subprocess.Popen([binary(), "lease", "wait", "second"], stdout=subprocess.PIPE, text=True,
                                   env=clean_environment(LEVEE_SOCKET=str(levee.socket)))
-        time.sleep(0.3)  # It has asked, and the daemon has half a minute to answer.
+        wait_until(lambda: connections_to(levee.socket) == 1, 5, "the one who waits")
         began = time.monotonic()
         assert levee.stop() == 0
         assert time.monotonic() - began < 5

@@ -6,17 +6,8 @@
 namespace levee::api {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::SizeIs;
-using testing::StartsWith;
-
-constexpr const char* kUuid = "GPU-00000000-aaaa";
-
-std::string text_of(const Json& json, const char* name) {
-  return json.contains(name) && json[name].is_string() ? json[name].get<std::string>() : "";
-}
 
 // --- documented bookings
 

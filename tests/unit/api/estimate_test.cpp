@@ -6,7 +6,6 @@
 namespace levee::api {
 namespace {
 
-using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 

@@ -9,10 +9,8 @@ namespace levee::api {
 namespace {
 
 using ledger::DeviceShare;
-using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 std::shared_ptr<View> two_gpus() {
   return view_with({example_gpu(0), example_gpu(1), example_instance()});

@@ -12,12 +12,6 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using testing::StartsWith;
 
-constexpr const char* kUuid = "GPU-00000000-aaaa";
-
-std::string text_of(const Json& json, const char* name) {
-  return json.contains(name) && json[name].is_string() ? json[name].get<std::string>() : "";
-}
-
 // --- asking
 
 TEST(PostLease, GrantsWhatFits) {

@@ -12,6 +12,13 @@
 
 namespace levee::api {
 
+inline constexpr const char* kUuid = "GPU-00000000-aaaa";  ///< Of GPU 0.
+
+/// A member that is a text; empty for others.
+inline std::string text_of(const Json& json, const char* name) {
+  return json.contains(name) && json[name].is_string() ? json[name].get<std::string>() : "";
+}
+
 inline constexpr pid_t kOwnPid = 5204;       ///< Of kOtherUid, the usual one who asks.
 inline constexpr pid_t kStrangersPid = 812;  ///< Of somebody else.
 

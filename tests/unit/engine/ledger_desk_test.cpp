@@ -11,7 +11,6 @@ using namespace levee::test;
 using namespace std::string_literals;
 using testing::AllOf;
 using testing::Contains;
-using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;

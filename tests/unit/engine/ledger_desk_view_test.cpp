@@ -9,11 +9,7 @@ namespace {
 
 using namespace levee::test;
 using namespace std::string_literals;
-using testing::AllOf;
-using testing::Contains;
-using testing::Each;
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 // --- what it shows

@@ -9,12 +9,6 @@ namespace {
 
 using namespace levee::test;
 using namespace std::string_literals;
-using testing::AllOf;
-using testing::Contains;
-using testing::Each;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
 
 TEST(Watch, AnswersAtOnceAboutWhatDoesNotWait) {
   OpenDesk desk;

@@ -248,19 +248,5 @@ TEST(CheckProfile, RefusesWhatNoModelNeeds) {
   }
 }
 
-TEST(DefaultProfiles, HoldWhatTheirArchitectureSays) {
-  const auto profiles = default_profiles();
-  const auto llama = std::ranges::find(profiles, "llama2-13b", &MemoryProfile::name);
-  ASSERT_NE(llama, profiles.end());
-  EXPECT_EQ(llama->per_token_usage, kib(800)) << "2 × 40 layers × 40 heads × 128 × 2 bytes";
-  EXPECT_EQ(llama->base_usage, Bytes{26'031'728'640} + gib(1)) << "13.0 billion numbers of 2 bytes";
-  EXPECT_TRUE(std::ranges::is_sorted(profiles, {}, &MemoryProfile::name));
-  for (const MemoryProfile& profile : profiles) {
-    EXPECT_TRUE(check(profile)) << profile.name;
-    EXPECT_GT(estimate_max_batch(profile, usable(gib(180))), 0U) << profile.name;
-    EXPECT_EQ(estimate_max_batch(profile, usable(gib(8))), 0U) << profile.name;
-  }
-}
-
 }  // namespace
 }  // namespace levee::estimate

@@ -10,7 +10,6 @@ namespace levee::estimate {
 namespace {
 
 using testing::HasSubstr;
-using testing::Not;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -240,9 +239,10 @@ TEST(ModelRegistry, GetsTheDefaultProfilesWhenAsked) {
   ModelRegistry registry;
   EXPECT_EQ(registry.profile("llama2-13b"), std::nullopt);
   ASSERT_TRUE(registry.put_profile(profile_of("llama2-7b", gib(3))));
-  registry.add_default_profiles();
-  registry.add_default_profiles();
-  EXPECT_EQ(registry.models().size(), 6U + default_profiles().size());
+  const std::vector built_in{profile_of("llama2-7b", gib(14)), profile_of("llama2-13b", gib(26))};
+  registry.add_built_in(built_in);
+  registry.add_built_in(built_in);
+  EXPECT_EQ(registry.models().size(), 6U + built_in.size());
   ASSERT_TRUE(registry.profile("llama2-13b"));
   EXPECT_EQ(registry.profile("llama2-7b")->base_usage, gib(3)) << "what somebody gave hides it";
   ASSERT_TRUE(registry.remove("llama2-7b"));

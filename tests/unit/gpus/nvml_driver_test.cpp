@@ -16,7 +16,6 @@ namespace {
 using namespace levee::test;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 constexpr const char* kTwo = "gpu 0 mem=80GiB reserved=600MiB\ngpu 1 mem=40GiB\n";

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "estimate/parameters.hpp"
 
 namespace levee::models {
@@ -50,6 +52,34 @@ TEST(Catalogue, FindsAModelByTheNamesItGoesBy) {
   for (const char* unknown :
        {"", "/", "-it", "llama", "llama-3-9b", "-instruct-instruct", "a/b/c"}) {
     EXPECT_EQ(id(unknown), "") << unknown;
+  }
+}
+
+const estimate::MemoryProfile& profile(std::string_view name) {
+  static const auto kProfiles = default_profiles();
+  return *std::ranges::find(kProfiles, name, &estimate::MemoryProfile::name);
+}
+
+TEST(DefaultProfiles, HoldWhatTheirArchitectureSays) {
+  const auto& llama = profile("llama2-13b");
+  EXPECT_EQ(llama.per_token_usage, kib(800)) << "2 × 40 layers × 40 heads × 128 × 2 bytes";
+  EXPECT_EQ(llama.base_usage, Bytes{26'031'728'640} + gib(1)) << "13.0 billion numbers of 2 bytes";
+  EXPECT_EQ(profile("llama-2-7b").per_token_usage, kib(512));
+  EXPECT_EQ(profile("llama-3-8b").per_token_usage, kib(128));
+  for (const char* name :
+       {"llama2-7b", "llama2-13b", "llama2-70b", "llama3-8b", "llama3-70b", "mistral-7b"}) {
+    EXPECT_GT(estimate_max_batch(profile(name), estimate::usable(gib(180))), 0U) << name;
+    EXPECT_EQ(estimate_max_batch(profile(name), estimate::usable(gib(8))), 0U) << name;
+  }
+}
+
+TEST(DefaultProfiles, AreThereForEveryNameAndGood) {
+  const auto profiles = default_profiles();
+  EXPECT_EQ(profiles.size(), catalogue().size() + 12);
+  EXPECT_TRUE(std::ranges::is_sorted(profiles, {}, &estimate::MemoryProfile::name));
+  for (const estimate::MemoryProfile& each : profiles) {
+    EXPECT_TRUE(check(each)) << each.name;
+    EXPECT_NE(find_in_catalogue(each.name), nullptr) << each.name;
   }
 }
 

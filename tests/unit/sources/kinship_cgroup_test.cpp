@@ -14,10 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-using testing::ElementsAre;
-using testing::Key;
 using testing::Optional;
-using testing::Pair;
 
 class KinshipInCgroups : public KinshipTree {
  protected:
