@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cli/ask.hpp"
+#include "cli/fit_question.hpp"
 #include "cli/ledger.hpp"
 #include "cli/output.hpp"
 #include "cli/time_text.hpp"
@@ -87,13 +88,18 @@ Result<Json> grant_body(const GrantOptions& options) {
 }
 
 int grant(const GrantOptions& options, const Surroundings& surroundings) {
-  const auto body = grant_body(options);
+  auto body = grant_body(options);
   if (!body) {
     return complain(body.error());
   }
   auto ledger = open(options.common, surroundings);
   if (!ledger) {
     return complain(ledger.error());
+  }
+  if (options.wish.fit) {
+    if (const auto added = add_estimate(*ledger, *options.wish.fit, *body); !added) {
+      return complain(added.error());
+    }
   }
   auto lease = request_lease(*ledger, *body);
   if (lease && text_at(*lease, "state") == "waiting") {

@@ -7,8 +7,10 @@
 
 #include "actions/job_process.hpp"
 #include "cli/ask.hpp"
+#include "cli/fit_question.hpp"
 #include "cli/ledger.hpp"
 #include "cli/output.hpp"
+#include "render/fit.hpp"
 #include "render/leases.hpp"
 #include "sources/kinship.hpp"
 
@@ -104,6 +106,13 @@ int run(const Options& options, const Surroundings& surroundings) {
     if (!ledger->is_daemon()) {
       say(options, ledger->note());
     }
+    if (options.wish.fit) {
+      const auto estimate = add_estimate(*ledger, *options.wish.fit, *body);
+      if (!estimate) {
+        return not_run(estimate.error());
+      }
+      say(options, summary_of(*estimate));
+    }
     const auto lease = obtain(*ledger, options, std::move(*body), job->pid());
     if (!lease) {
       return not_run(lease.error());
@@ -144,6 +153,7 @@ void declare_run(CLI::App& root, Run& chosen) {
   add_footer(*command,
              "levee run --gpu-mem 12GB -- python train.py --epochs 3\n"
              "levee run --gpu-mem 30GB --gpus 2 --wait 2h -- torchrun train.py\n"
+             "levee run --fit \"llama-3-8b --framework vllm --pool 20GB\" -- vllm serve …\n"
              "levee run --host-mem 8GB --name index -- ./build-index",
              "that of the command, or 128 + the signal that ended it. When it was not run: 125\n"
              "it does not fit, the wait is over or there is trouble, 126 it cannot be run, 127\n"

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/calibration_json.hpp"
 #include "api/estimate_request.hpp"
 #include "estimate/kv_cache.hpp"
 #include "estimate/parameters.hpp"
@@ -69,6 +70,8 @@ ordered_json estimate_json(const EstimateQuestion& question, std::optional<Bytes
   const auto available = question.gpu_memory ? question.gpu_memory : free;
   ordered_json json{{"model", question.model},
                     {"framework", estimate::to_string(question.job.framework)},
+                    {"training", question.job.training.has_value()},
+                    {"fills_memory", question.job.fills_memory()},
                     {"context", question.job.context},
                     {"batch", question.job.batch},
                     {"facts", facts_json(question.facts, question.job)}};
@@ -80,11 +83,11 @@ ordered_json estimate_json(const EstimateQuestion& question, std::optional<Bytes
   json["total"] = bounds(estimate.total);
   json["nearest"] =
       available ? nearest_json(question.facts, question.job, *available) : ordered_json();
-  if (question.pool) {
-    json["pool"] = {
-        {"bytes", question.pool->count},
-        {"tokens", estimate::pool_tokens(question.facts, question.job, *question.pool)}};
+  if (const auto& pool = question.job.pool) {
+    json["pool"] = {{"bytes", pool->count},
+                    {"tokens", estimate::pool_tokens(question.facts, question.job, *pool)}};
   }
+  json["correction"] = correction_json(question.job.correction);
   json["remarks"] = question.remarks;
   return json;
 }

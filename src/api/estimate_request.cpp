@@ -215,7 +215,7 @@ Result<EstimateQuestion> estimate_question(const ordered_json& body,
   }
   read_job(members, question.facts, question.job);
   question.gpu_memory = members.amount("gpu_memory");
-  question.pool = members.amount("pool");
+  question.job.pool = members.amount("pool");
   if (members.error()) {
     return std::unexpected(*members.error());
   }

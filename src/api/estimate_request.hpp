@@ -8,7 +8,7 @@
 //    "flash_attention": true, "graphs": true,
 //    "train": "adam", "precision": "bf16", "recompute": "none", "zero": 0, "ranks": 1,
 //    "lora_rank": 8 or "trainable": N, "chunked_loss": false, "compiled": false,
-//    "gpu_memory": "24GB", "pool": "10GB" (of vLLM's cache)}
+//    "gpu_memory": "24GB", "pool": "10GB" (what vLLM's cache is given)}
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -26,7 +26,6 @@ struct EstimateQuestion {
   estimate::ModelFacts facts;
   estimate::Job job;
   std::optional<Bytes> gpu_memory;  ///< To be judged by, instead of what is free.
-  std::optional<Bytes> pool;        ///< Of vLLM's cache: how many tokens does it hold?
   std::vector<std::string> remarks;
 };
 

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "api/calibration_json.hpp"
 #include "api/estimate_request.hpp"
 #include "api/find_gpu.hpp"
 #include "api/model_json.hpp"
 #include "api/route.hpp"
 #include "config/models.hpp"
+#include "estimate/calibration.hpp"
 
 namespace levee::api {
 namespace {
@@ -16,18 +18,20 @@ namespace {
 using nlohmann::ordered_json;
 
 /// What may still be promised of the GPU called `uuid`, or of the one with most.
-std::optional<Bytes> available_on(const LedgerView* ledger,
+std::optional<Bytes> available_on(const LedgerView& ledger,
                                   const std::optional<std::string>& uuid) {
   std::optional<Bytes> most;
-  if (ledger == nullptr) {
-    return most;
-  }
-  for (const DeviceLine& device : ledger->devices) {
+  for (const DeviceLine& device : ledger.devices) {
     if (!uuid || device.uuid == *uuid) {
       most = std::max(most.value_or(Bytes{}), device.available);
     }
   }
   return most;
+}
+
+EstimateQuestion with_correction(EstimateQuestion question, std::span<const JobRecord> records) {
+  question.job.correction = estimate::correction_for(estimate::learn(records), question.job);
+  return question;
 }
 
 /// Takes the member "gpu" out of the body; its UUID, if there is one.
@@ -71,8 +75,28 @@ Result<void> post_estimate(const Call& call, Responder respond) {
   call.ports.ledger.show([respond = std::move(respond), question = std::move(*question),
                           gpu = *gpu](const Result<std::shared_ptr<const LedgerView>>& ledger) {
     respond_with(respond, [&] {
-      return json_response(
-          estimate_json(question, available_on(ledger ? ledger->get() : nullptr, gpu)));
+      if (!ledger) {
+        return json_response(estimate_json(question, std::nullopt));
+      }
+      return json_response(estimate_json(with_correction(question, *(*ledger)->record),
+                                         available_on(**ledger, gpu)));
+    });
+  });
+  return {};
+}
+
+Result<void> get_calibration(const Call& call, Responder respond) {
+  call.ports.ledger.show(answer_to<std::shared_ptr<const LedgerView>>(
+      std::move(respond), [](const std::shared_ptr<const LedgerView>& ledger) {
+        return json_response(calibration_json(*ledger->record));
+      }));
+  return {};
+}
+
+Result<void> delete_calibration(const Call& call, Responder respond) {
+  call.ports.ledger.forget([respond = std::move(respond)](const Result<void>& forgotten) {
+    respond_with(respond, [&] {
+      return forgotten ? json_response({{"success", true}}) : error_response(forgotten.error());
     });
   });
   return {};

@@ -91,6 +91,7 @@ ordered_json lease_json(const LeaseReport& report, const View* view, Now now) {
       {"priority", lease.demand.priority},
       {"yieldable", lease.demand.yieldable},
       {"within", lease.demand.within.empty() ? ordered_json() : ordered_json(lease.demand.within)},
+      {"model", lease.prediction ? ordered_json(lease.prediction->model) : ordered_json()},
       {"owner_pid", lease.owner.pid != 0 ? ordered_json(lease.owner.pid) : ordered_json()},
       {"asked", to_iso8601(lease.asked)},
       {"granted", time_or_null(lease.granted)},

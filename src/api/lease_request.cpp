@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "api/calibration_json.hpp"
 #include "api/find_gpu.hpp"
 #include "api/members.hpp"
 #include "api/route.hpp"
@@ -20,14 +21,15 @@ namespace {
 using ledger::Demand;
 using nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 16> kLeaseKeys{"id",          "name",
+constexpr std::array<std::string_view, 17> kLeaseKeys{"id",          "name",
                                                       "kind",        "gpus",
                                                       "gpu_memory",  "gpu_memory_bytes",
                                                       "host_memory", "host_memory_bytes",
                                                       "placement",   "min_compute",
                                                       "priority",    "yieldable",
                                                       "within",      "owner_pid",
-                                                      "ttl_seconds", "wait_seconds"};
+                                                      "ttl_seconds", "wait_seconds",
+                                                      "estimate"};
 constexpr std::array<std::string_view, 4> kBookingKeys{"allocation_id", "required_mb", "gpu_id",
                                                        "owner_pid"};
 
@@ -52,8 +54,26 @@ std::optional<std::string> uuid_of(Members& members, const View& view, const ord
   return (*gpu)->reading->identity->uuid;
 }
 
-void read_gpus(Members& members, const View& view, Demand& demand) {
-  const auto each = members.amount("gpu_memory");
+std::optional<Prediction> read_prediction(Members& members) {
+  const ordered_json* const estimate = members.find("estimate");
+  if (estimate == nullptr) {
+    return std::nullopt;
+  }
+  auto prediction = prediction_of(*estimate);
+  if (!prediction) {
+    members.refuse(std::move(prediction.error()));
+    return std::nullopt;
+  }
+  return std::move(*prediction);
+}
+
+/// Where an amount is not given, it is the worst of what was estimated.
+void read_gpus(Members& members, const View& view, const std::optional<Prediction>& prediction,
+               Demand& demand) {
+  auto each = members.amount("gpu_memory");
+  if (!each && prediction) {
+    each = prediction->high;
+  }
   const ordered_json* const gpus = members.find("gpus");
   if (gpus != nullptr && !each) {
     members.refuse("GPUs are asked for, but not how much of them", R"(add "gpu_memory": "12GB")");
@@ -111,7 +131,8 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
   request.name = members.text("name");
   demand.kind = members.word("kind", &ledger::parse_lease_kind, demand.kind,
                              "booking, balloon, model, worker");
-  read_gpus(members, view, demand);
+  request.prediction = read_prediction(members);
+  read_gpus(members, view, request.prediction, demand);
   demand.host = members.amount("host_memory").value_or(Bytes{});
   demand.placement = members.word("placement", &ledger::parse_placement, demand.placement,
                                   "best_fit, spread, pack");

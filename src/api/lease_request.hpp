@@ -4,7 +4,9 @@
 //    "gpus": 2 or ["0", "GPU-5b…"], "gpu_memory": "12GB" (on each) or "gpu_memory_bytes": N,
 //    "host_memory": "8GB" or "host_memory_bytes": N,
 //    "placement": "best_fit", "min_compute": "8.0", "priority": 0, "yieldable": false,
-//    "within": "another-lease", "owner_pid": 4711, "ttl_seconds": 60, "wait_seconds": 600}
+//    "within": "another-lease", "owner_pid": 4711, "ttl_seconds": 60, "wait_seconds": 600,
+//    "estimate": an answer of POST /api/v1/estimate: kept beside how the job goes; its worst is the
+//    gpu_memory where that is not given}
 #pragma once
 
 #include <sys/types.h>

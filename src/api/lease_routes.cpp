@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <utility>
 
 #include "api/find_gpu.hpp"
@@ -67,10 +67,10 @@ Result<ProcessId> owner_of(const LedgerPort& port, std::optional<pid_t> pid,
   return owner->id;
 }
 
+/// Processes that share a ledger make up ids at the same moment, so no clock will do.
 std::string made_up_id() {
-  static std::atomic<std::uint64_t> count = 0;
-  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
-  return fmt::format("lease-{:x}-{}", now, ++count);
+  std::random_device random;
+  return fmt::format("lease-{:08x}{:08x}", random(), random());
 }
 
 /// A request, and who makes it.

@@ -49,6 +49,9 @@ struct LedgerView {
   Bytes host_outstanding;
   bool durable = false;  ///< False: promises are kept in memory only.
   std::string trouble;   ///< What is or was wrong with its file, for people; may be empty.
+  /// How jobs went of which something was said before, the oldest first. Never null.
+  std::shared_ptr<const std::vector<JobRecord>> record =
+      std::make_shared<const std::vector<JobRecord>>();
 };
 
 /// How a lease stands, for one who waits for it.
@@ -77,6 +80,8 @@ struct LedgerPort {
   /// The ledger as it is after everything that was asked before.
   std::function<void(Answer<std::shared_ptr<const LedgerView>>)> show =
       [](const Answer<std::shared_ptr<const LedgerView>>& answer) { refuse(answer); };
+  /// Forgets how jobs went.
+  std::function<void(Answer<void>)> forget = [](const Answer<void>& answer) { refuse(answer); };
   /// Who a pid is; nothing when there is no such process.
   struct Owner {
     ProcessId id;

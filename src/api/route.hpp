@@ -192,6 +192,8 @@ Result<Response> get_models(const Call& call);
 Result<void> put_model(const Call& call, Responder respond);
 Result<void> delete_model(const Call& call, Responder respond);
 Result<void> post_estimate(const Call& call, Responder respond);
+Result<void> get_calibration(const Call& call, Responder respond);
+Result<void> delete_calibration(const Call& call, Responder respond);
 Result<Response> get_requirements(const Call& call);
 Result<void> get_validate(const Call& call, Responder respond);
 Result<void> post_validate(const Call& call, Responder respond);

@@ -16,7 +16,6 @@ using api::LedgerView;
 using ledger::Book;
 using ledger::Happening;
 using ledger::Lease;
-using ledger::Use;
 
 constexpr std::size_t kMostTasks = 4096;
 constexpr std::size_t kMostWatchers = 4096;
@@ -28,18 +27,6 @@ constexpr std::chrono::hours kLongestRest{1};
 std::unexpected<Error> too_busy() {
   return fail(ErrorCode::unavailable, "the ledger is too busy or stopping",
               "try again in a moment");
-}
-
-void raise(Use& peak, const Use& now) {
-  for (const ledger::DeviceShare& share : now.devices) {
-    const auto known = std::ranges::find(peak.devices, share.uuid, &ledger::DeviceShare::uuid);
-    if (known == peak.devices.end()) {
-      peak.devices.push_back(share);
-    } else {
-      known->bytes = std::max(known->bytes, share.bytes);
-    }
-  }
-  peak.host = std::max(peak.host, now.host);
 }
 
 /// Nobody is promised memory on a machine that has not been looked at.
@@ -54,7 +41,7 @@ std::optional<Error> unseen(bool has_sample) {
 }  // namespace
 
 LedgerDesk::LedgerDesk(Options options)
-    : options_(std::move(options)), thread_([this] { run(); }) {}
+    : options_(std::move(options)), records_(*options_.store), thread_([this] { run(); }) {}
 
 LedgerDesk::~LedgerDesk() { stop(); }
 
@@ -112,6 +99,7 @@ void LedgerDesk::release(std::string id, ledger::Requester requester,
               turn_.freed_memory_in_use |= was_in_use(released->front().account());
               for (Lease& lease : *released) {
                 turn_.happened.push_back({Happening::Kind::released, std::move(lease)});
+                end(turn_.happened.back());
               }
             },
             [result, answer](const Result<void>& committed) {
@@ -147,6 +135,17 @@ void LedgerDesk::show(const LedgerPort::Answer<std::shared_ptr<const LedgerView>
                               } else {
                                 answer(std::unexpected(committed.error()));
                               }
+                            }});
+  if (!posted) {
+    answer(too_busy());
+  }
+}
+
+void LedgerDesk::forget(const LedgerPort::Answer<void>& answer) {
+  const bool posted = post({[](Book&) {},
+                            [this, answer](const Result<void>& committed) {
+                              view_is_old_ = true;
+                              answer(committed ? records_.forget() : committed);
                             }});
   if (!posted) {
     answer(too_busy());
@@ -241,6 +240,11 @@ void LedgerDesk::take_turn(const std::vector<Task>& tasks, std::vector<Watcher> 
       committed = commit(tasks, is_sample);
     }
   }
+  if (committed) {
+    view_is_old_ |= records_.commit();  // Before anybody hears of the end: who asks then finds it.
+  } else {
+    records_.roll_back();
+  }
   for (const Task& task : tasks) {
     task.tell(committed);
   }
@@ -295,6 +299,8 @@ void LedgerDesk::tell_trouble(const Error& error) {
 
 Result<void> LedgerDesk::commit(const std::vector<Task>& tasks, bool is_sample) {
   turn_ = {};
+  records_.roll_back();
+  static_cast<void>(records_.all());  // To be shown within.
   return options_.store->transact([&](Book& book) { decide(book, tasks, is_sample); });
 }
 
@@ -306,7 +312,8 @@ void LedgerDesk::decide(Book& book, const std::vector<Task>& tasks, bool is_samp
   };
   if (is_sample) {
     happen(ledger::expire(book, now, options_.is_alive));
-    note_peaks(book);
+    std::ranges::for_each(turn_.happened, [this](const Happening& each) { end(each); });
+    peaks_.note(book, sample_.supply);
   }
   for (const Task& task : tasks) {
     task.decide(book);
@@ -321,14 +328,9 @@ void LedgerDesk::decide(Book& book, const std::vector<Task>& tasks, bool is_samp
   }
 }
 
-/// Peaks of what is over are forgotten.
-void LedgerDesk::note_peaks(const Book& book) {
-  std::erase_if(peaks_, [&](const auto& peak) { return book.find(peak.first) == nullptr; });
-  for (const auto& [account, use] : sample_.supply.uses) {
-    if (book.find(account) != nullptr) {
-      raise(peaks_[account], use);
-    }
-  }
+/// Notes that a job is over.
+void LedgerDesk::end(const Happening& happening) {
+  records_.note(happening, peaks_, options_.clock().wall);
 }
 
 /// Who watches something that is granted, over or not to be had in time will be told.
@@ -376,9 +378,7 @@ LeaseReport LedgerDesk::report(const Lease& lease) const {
     if (const auto use = sample_.supply.uses.find(lease.id); use != sample_.supply.uses.end()) {
       report.used = use->second;
     }
-    if (const auto peak = peaks_.find(lease.id); peak != peaks_.end()) {
-      report.peak = peak->second;
-    }
+    report.peak = peaks_.of(lease.id);
   }
   return report;
 }
@@ -396,6 +396,7 @@ std::shared_ptr<const LedgerView> LedgerDesk::describe(const Book& book) const {
   auto view = std::make_shared<LedgerView>();
   view->durable = options_.store->is_durable();
   view->trouble = options_.store->trouble();
+  view->record = records_.known();
   for (const auto& [id, lease] : book.leases()) {
     if (lease.is_granted()) {
       view->leases.push_back(report(lease));

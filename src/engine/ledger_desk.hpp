@@ -8,7 +8,6 @@
 
 #include <condition_variable>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,6 +17,7 @@
 
 #include "api/ledger_port.hpp"
 #include "core/time.hpp"
+#include "engine/job_records.hpp"
 #include "engine/published.hpp"
 #include "ledger/admission.hpp"
 #include "ledger/store.hpp"
@@ -51,6 +51,7 @@ class LedgerDesk {
                const api::LedgerPort::Answer<api::LeaseReport>& answer);
   void watch(std::string id, std::chrono::seconds patience,
              api::LedgerPort::Answer<api::LeaseStanding> answer);
+  void forget(const api::LedgerPort::Answer<void>& answer);
   void show(const api::LedgerPort::Answer<std::shared_ptr<const api::LedgerView>>& answer);
 
   /// A new sample: what is over ends, and the line is served.
@@ -99,7 +100,7 @@ class LedgerDesk {
   void take_turn(const std::vector<Task>& tasks, std::vector<Watcher> newcomers, bool is_sample);
   [[nodiscard]] Result<void> commit(const std::vector<Task>& tasks, bool is_sample);
   void decide(ledger::Book& book, const std::vector<Task>& tasks, bool is_sample);
-  void note_peaks(const ledger::Book& book);
+  void end(const ledger::Happening& happening);
   void look_at_watched(const ledger::Book& book, MonoTime now);
   void fail_watchers(const Error& error, std::size_t newcomers);
   void answer_watchers();
@@ -124,7 +125,8 @@ class LedgerDesk {
   LedgerSample sample_;
   bool has_sample_ = false;
   Turn turn_;
-  std::map<std::string, ledger::Use, std::less<>> peaks_;
+  Peaks peaks_;
+  JobRecords records_;
   std::vector<Watcher> watchers_;
   MonoTime view_made_;
   bool view_is_old_ = false;  ///< The book has changed since.

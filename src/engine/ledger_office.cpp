@@ -101,6 +101,7 @@ api::LedgerPort LedgerOffice::port() {
       .watch = [this](auto id, auto patience,
                       auto answer) { desk_->watch(std::move(id), patience, std::move(answer)); },
       .show = [this](const auto& answer) { desk_->show(answer); },
+      .forget = [this](const auto& answer) { desk_->forget(answer); },
       .find_process = [this](pid_t pid) { return find_process(root_, boot_, pid); },
       .boot = [this] { return boot_; }};
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "estimate/calibration.hpp"
 #include "estimate/job.hpp"
 #include "estimate/kv_cache.hpp"
 #include "estimate/terms.hpp"
@@ -45,6 +46,10 @@ Term weights_term(const ModelFacts& facts, const Job& job) {
 
 Term cache_term(const ModelFacts& facts, const Job& job) {
   const double bytes = cache_bytes(facts, job, job.context, job.batch);
+  if (job.pool && static_cast<double>(job.pool->count) > bytes) {
+    return term(TermName::kv_cache, static_cast<double>(job.pool->count), 1, 1,
+                "what the cache is given");
+  }
   const double spread = facts.origin == FactsOrigin::name ? 0.5 : 0.01;
   // Windows are ignored by some: they keep all of the context.
   ModelFacts full = facts;
@@ -120,6 +125,9 @@ Estimate estimate(const ModelFacts& facts, const Job& job) {
     }
   }
   result.terms.push_back(host_term(job, result));
+  if (job.correction) {
+    correct(*job.correction, result.terms);
+  }
   add_up(result);
   return result;
 }

@@ -92,32 +92,31 @@ Result<CacheType> parse_cache_type(std::string_view name) {
               fmt::format("accepted: {}", accepted));
 }
 
+namespace {
+
+constexpr std::array<std::pair<std::string_view, TermName>, 11> kTermNames{
+    {{"weights", TermName::weights},
+     {"kv_cache", TermName::kv_cache},
+     {"activations", TermName::activations},
+     {"compute_buffer", TermName::compute_buffer},
+     {"gradients", TermName::gradients},
+     {"optimizer", TermName::optimizer},
+     {"logits", TermName::logits},
+     {"context", TermName::context},
+     {"graphs", TermName::graphs},
+     {"slack", TermName::slack},
+     {"host", TermName::host}}};
+
+}  // namespace
+
 std::string_view to_string(TermName name) noexcept {
-  switch (name) {
-    case TermName::weights:
-      return "weights";
-    case TermName::kv_cache:
-      return "kv_cache";
-    case TermName::activations:
-      return "activations";
-    case TermName::compute_buffer:
-      return "compute_buffer";
-    case TermName::gradients:
-      return "gradients";
-    case TermName::optimizer:
-      return "optimizer";
-    case TermName::logits:
-      return "logits";
-    case TermName::context:
-      return "context";
-    case TermName::graphs:
-      return "graphs";
-    case TermName::slack:
-      return "slack";
-    case TermName::host:
-      return "host";
-  }
-  return "slack";
+  const auto* const found =
+      std::ranges::find(kTermNames, name, &std::pair<std::string_view, TermName>::second);
+  return found == kTermNames.end() ? "slack" : found->first;
+}
+
+std::optional<TermName> parse_term_name(std::string_view text) noexcept {
+  return find_name(kTermNames, text);
 }
 
 }  // namespace levee::estimate

@@ -53,6 +53,16 @@ struct Training {
   bool compiled = false;      ///< torch.compile: what is cheap is made again, not kept.
 };
 
+/// How the jobs of one framework turned out on this machine: see calibration.hpp.
+struct Correction {
+  Framework framework = Framework::transformers;
+  bool is_training = false;
+  std::size_t jobs = 0;  ///< It was learned from.
+  double factor = 1;     ///< What the soft terms are times what the formulas say,
+  /// and e to the plus or minus of this times that are their bounds. Absent: the formulas' bounds.
+  std::optional<double> spread;
+};
+
 struct Job {
   Framework framework = Framework::transformers;
   std::optional<Version> version;
@@ -70,6 +80,13 @@ struct Job {
   bool flash_attention = true;
   bool graphs = true;  ///< vLLM records CUDA graphs.
   std::optional<Training> training;
+  std::optional<Bytes> pool;             ///< What vLLM's cache is given. Absent: all that is free.
+  std::optional<Correction> correction;  ///< What this machine's jobs have taught.
+
+  /// Whether the framework fills what is free with its cache, whatever the job needs.
+  [[nodiscard]] bool fills_memory() const noexcept {
+    return framework == Framework::vllm && !training && !pool;
+  }
 };
 
 enum class TermName {
@@ -87,6 +104,7 @@ enum class TermName {
 };
 
 [[nodiscard]] std::string_view to_string(TermName name) noexcept;
+[[nodiscard]] std::optional<TermName> parse_term_name(std::string_view text) noexcept;
 
 struct Term {
   TermName name{};

@@ -96,7 +96,8 @@ std::uint64_t estimate_safe_context_size(const MemoryProfile& profile, Bytes usa
 MemoryProfile profile_of(std::string name, const ModelFacts& facts) {
   constexpr double kContext = static_cast<double>(kGiB);  // 0.5 GiB on an H100, 1.3 on a V100.
   constexpr std::uint64_t kLogits = 4 * 4;                // Copies in 32 bits: see inference.cpp.
-  const Job one{.context = 1, .batch = 1};
+  Job one;
+  one.context = one.batch = 1;
   const WeightFormat wide = parse_weight_format("bf16").value();
   const double weights = weight_bytes(count_parameters(facts), facts, wide);
   return {.name = std::move(name),

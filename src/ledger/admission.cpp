@@ -53,6 +53,7 @@ Lease lease_of(const Request& request, const Requester& requester, Now now) {
   lease.demand = request.demand;
   lease.owner = request.owner;
   lease.uid = requester.uid;
+  lease.prediction = request.prediction;
   lease.asked = now.wall;
   lease.ttl = request.ttl;
   lease.give_up_at = now.mono + request.wait.value_or(std::chrono::seconds{0});

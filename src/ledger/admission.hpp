@@ -35,6 +35,7 @@ struct Request {
   ProcessId owner;                           ///< `boot` is always set; pid 0: nobody.
   std::optional<std::chrono::seconds> ttl;   ///< It ends so long after it is granted.
   std::optional<std::chrono::seconds> wait;  ///< So long in line; absent: now or never.
+  std::optional<Prediction> prediction;
 };
 
 /// Who holds something of what a refused request wanted.

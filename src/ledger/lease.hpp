@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/gpu.hpp"
+#include "core/prediction.hpp"
 #include "core/process_id.hpp"
 #include "core/time.hpp"
 #include "levee/bytes.hpp"
@@ -76,7 +77,8 @@ struct Lease {
   /// It dies with this process. pid 0: with nobody, but with the boot.
   ProcessId owner;
   uid_t uid = 0;
-  std::uint64_t ticket = 0;  ///< Order of arrival.
+  std::optional<Prediction> prediction;  ///< What was said of the job; kept beside how it went.
+  std::uint64_t ticket = 0;              ///< Order of arrival.
   WallTime asked;
   std::optional<WallTime> granted;
   std::optional<MonoTime> give_up_at;       ///< While it waits.

@@ -99,6 +99,33 @@ std::optional<Time> find(const json& text, const char* name) {
   }
 }
 
+json to_json(const Prediction& prediction) {
+  return {{"model", prediction.model},
+          {"framework", prediction.framework},
+          {"is_training", prediction.is_training},
+          {"fills_memory", prediction.fills_memory},
+          {"fixed", prediction.fixed.count},
+          {"soft", prediction.soft.count},
+          {"low", prediction.low.count},
+          {"expected", prediction.expected.count},
+          {"high", prediction.high.count}};
+}
+
+Prediction prediction_of(const json& text) {
+  const auto bytes = [&text](const char* name) {
+    return Bytes{text.at(name).get<std::uint64_t>()};
+  };
+  return {.model = text.at("model").get<std::string>(),
+          .framework = text.at("framework").get<std::string>(),
+          .is_training = text.at("is_training").get<bool>(),
+          .fills_memory = text.at("fills_memory").get<bool>(),
+          .fixed = bytes("fixed"),
+          .soft = bytes("soft"),
+          .low = bytes("low"),
+          .expected = bytes("expected"),
+          .high = bytes("high")};
+}
+
 Lease lease_of(const json& text) {
   Lease lease;
   lease.id = text.at("id").get<std::string>();
@@ -117,7 +144,14 @@ Lease lease_of(const json& text) {
   lease.give_up_at = find<MonoTime>(text, "give_up_at");
   lease.ttl = find<std::chrono::seconds>(text, "ttl");
   lease.expires_at = find<MonoTime>(text, "expires_at");
+  if (const auto prediction = text.find("prediction"); prediction != text.end()) {
+    lease.prediction = prediction_of(*prediction);
+  }
   return lease;
+}
+
+std::string dumped(const json& text) {
+  return text.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -139,7 +173,32 @@ std::string to_text(const Lease& lease) {
   put(text, "give_up_at", lease.give_up_at);
   put(text, "ttl", lease.ttl);
   put(text, "expires_at", lease.expires_at);
-  return text.dump(-1, ' ', false, json::error_handler_t::replace);
+  if (lease.prediction) {
+    text["prediction"] = to_json(*lease.prediction);
+  }
+  return dumped(text);
+}
+
+std::string to_text(const JobRecord& record) {
+  return dumped({{"lease", record.lease},
+                 {"uid", record.uid},
+                 {"ended", to_number(record.ended)},
+                 {"predicted", to_json(record.predicted)},
+                 {"peak", record.peak.count}});
+}
+
+Result<JobRecord> parse_job_record(std::string_view text) {
+  try {
+    const json read = json::parse(text);
+    return JobRecord{.lease = read.at("lease").get<std::string>(),
+                     .uid = read.at("uid").get<uid_t>(),
+                     .ended = WallTime{WallTime::duration{read.at("ended").get<std::int64_t>()}},
+                     .predicted = prediction_of(read.at("predicted")),
+                     .peak = Bytes{read.at("peak").get<std::uint64_t>()}};
+  } catch (const std::exception& failure) {
+    return fail(ErrorCode::corrupt,
+                fmt::format("the record of a job cannot be read: {}", failure.what()));
+  }
 }
 
 Result<Lease> parse_lease(std::string_view text) {

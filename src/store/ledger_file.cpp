@@ -19,7 +19,9 @@ namespace fs = std::filesystem;
 using ledger::Book;
 using ledger::Lease;
 
-constexpr std::array kSteps{"CREATE TABLE lease(id BLOB PRIMARY KEY, body TEXT NOT NULL);"};
+constexpr std::array kSteps{
+    "CREATE TABLE lease(id BLOB PRIMARY KEY, body TEXT NOT NULL);",
+    "CREATE TABLE job(number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);"};
 constexpr Schema kSchema{.application_id = 0x4c65764c, .steps = kSteps};  // "LevL"
 
 /// How long a process waits for its turn. A turn takes well under a millisecond.
@@ -40,6 +42,9 @@ class Table {
   }
   [[nodiscard]] Result<std::vector<Lease>> read();
   void write(const Book& book, const Book::Changes& changes);
+  void add(const JobRecord& record);
+  [[nodiscard]] std::vector<JobRecord> records();
+  void clear_records() { run(clear_records_); }
 
  private:
   std::unique_ptr<SQLite::Database> database_;
@@ -49,6 +54,11 @@ class Table {
                          "INSERT INTO lease(id, body) VALUES(?1, ?2)"
                          " ON CONFLICT(id) DO UPDATE SET body=excluded.body"};
   SQLite::Statement erase_{*database_, "DELETE FROM lease WHERE id=?1"};
+  SQLite::Statement add_record_{*database_, "INSERT INTO job(body) VALUES(?1)"};
+  SQLite::Statement trim_records_{
+      *database_, "DELETE FROM job WHERE number <= (SELECT max(number) FROM job) - ?1"};
+  SQLite::Statement records_{*database_, "SELECT body FROM job ORDER BY number"};
+  SQLite::Statement clear_records_{*database_, "DELETE FROM job"};
 };
 
 Result<std::vector<Lease>> Table::read() {
@@ -78,6 +88,27 @@ void Table::write(const Book& book, const Book::Changes& changes) {
   }
 }
 
+void Table::add(const JobRecord& record) {
+  add_record_.reset();
+  add_record_.bind(1, to_text(record));
+  run(add_record_);
+  trim_records_.reset();
+  trim_records_.bind(1, static_cast<std::int64_t>(ledger::kMostRecords));
+  run(trim_records_);
+}
+
+/// A record that cannot be read is left out: nobody's promise depends on it.
+std::vector<JobRecord> Table::records() {
+  std::vector<JobRecord> records;
+  Rows rows(records_);
+  while (rows.next()) {
+    if (auto record = parse_job_record(rows[0].getString())) {
+      records.push_back(std::move(*record));
+    }
+  }
+  return records;
+}
+
 }  // namespace
 
 struct LedgerFile::Impl {
@@ -86,6 +117,7 @@ struct LedgerFile::Impl {
   [[nodiscard]] Result<void> open();
   [[nodiscard]] Result<void> refresh();
   [[nodiscard]] Result<void> decide_and_commit(const std::function<void(Book&)>& decide);
+  [[nodiscard]] Result<void> use(const std::function<void(Table&)>& work);
 
   const fs::path file;
   std::optional<Table> table;
@@ -168,6 +200,23 @@ Result<void> LedgerFile::Impl::decide_and_commit(const std::function<void(Book&)
   }
 }
 
+/// Something with the file that is not about the book.
+Result<void> LedgerFile::Impl::use(const std::function<void(Table&)>& work) {
+  if (!table) {
+    if (auto opened = open(); !opened) {
+      return opened;
+    }
+  }
+  try {
+    SQLite::Transaction transaction(table->database(), SQLite::TransactionBehavior::IMMEDIATE);
+    work(*table);
+    transaction.commit();
+    return {};
+  } catch (const SQLite::Exception& failure) {
+    return std::unexpected(explain(failure, &table->database(), "writing", file));
+  }
+}
+
 LedgerFile::LedgerFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LedgerFile::~LedgerFile() = default;
 
@@ -213,6 +262,22 @@ Result<void> LedgerFile::begin_anew(WallTime now) {
       }
     }
   });
+}
+
+Result<void> LedgerFile::remember(const JobRecord& record) {
+  return impl_->use([&record](Table& table) { table.add(record); });
+}
+
+Result<std::vector<JobRecord>> LedgerFile::recall() {
+  std::vector<JobRecord> records;
+  if (auto read = impl_->use([&records](Table& table) { records = table.records(); }); !read) {
+    return std::unexpected(read.error());
+  }
+  return records;
+}
+
+Result<void> LedgerFile::forget() {
+  return impl_->use([](Table& table) { table.clear_records(); });
 }
 
 std::string LedgerFile::trouble() const { return impl_->trouble; }

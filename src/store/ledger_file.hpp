@@ -28,6 +28,9 @@ class LedgerFile final : public ledger::Store {
 
   /// Moves what is there aside, and writes the book as it was last known into a new file.
   [[nodiscard]] Result<void> begin_anew(WallTime now) override;
+  [[nodiscard]] Result<void> remember(const JobRecord& record) override;
+  [[nodiscard]] Result<std::vector<JobRecord>> recall() override;
+  [[nodiscard]] Result<void> forget() override;
   [[nodiscard]] bool is_durable() const override { return true; }
   [[nodiscard]] std::string trouble() const override;
 

@@ -84,7 +84,7 @@ def test_it_judges_by_what_the_ledger_has_left():
     (["gpt2", "--kv-dtype", "tiny"], "tiny"), (["gpt2", "--zero", "3"], "training"),
     (["gpt2", "--gpu-mem", "lots"], "lots"), (["gpt2", "--gpu", "9"], "9"),
     (["gpt2", "--facts", "/nonexistent.json"], "/nonexistent.json"), (["/dev/zero"], "/dev/zero"),
-    (["gpt2", "--batch", "1", "--batch", "2"], "batch"), (["", "--json"], "empty"),
+    (["gpt2", "--batch", "1", "--batch", "2"], "batch"), (["", "--json"], "no model"), (["gpt2", "--record", "--forget"], "--record"),
 ])
 def test_wrong_use_exits_with_2(arguments, complaint):
     done = fit(*arguments)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from levee_sim import SimMachine, wait_for_gpus
-from levee_testing import binary, wait_until
+from levee_testing import MIB, binary, wait_until
 from simulated_gpu import simgpu_folder
 
-ONE_GPU = 'gpu 0 name="Sim A100" mem=81920MiB reserved=500MiB ctx=400MiB cc=8.0\n'
+CONTEXT_MIB = 400  # What a process takes before it has allocated anything.
+ONE_GPU = f'gpu 0 name="Sim A100" mem=81920MiB reserved=500MiB ctx={CONTEXT_MIB}MiB cc=8.0\n'
 HOG = str(simgpu_folder() / "simhog")
 
 
@@ -22,7 +23,8 @@ class Place:
     def __init__(self, machine, folder: Path, levee=None):
         self.machine, self.levee = machine, levee
         self.environment = machine.environment(LEVEE_STATE_DIR=str(folder / "state"),
-                                               LEVEE_SOCKET=str(levee.socket if levee else folder / "none.sock"))
+                                               LEVEE_SOCKET=str(levee.socket if levee else folder / "none.sock"),
+                                               LEVEE_MONITORING_INTERVAL="0.1")
 
     def start(self, *arguments, **more) -> subprocess.Popen:
         return subprocess.Popen([binary(), "run", *arguments], env=self.environment, stdout=subprocess.PIPE,
@@ -146,3 +148,52 @@ def test_without_a_daemon_and_a_file_nothing_is_promised(machine, tmp_path):
     place = Place(machine, tmp_path)
     done = place.run("--gpu-mem", "1GB", "--", "echo", "ran")
     assert done.returncode == 125 and "ran" not in done.stdout and "ledger.db" in done.stderr and "hint:" in done.stderr
+
+
+# --- what a job is said to take, and what it takes
+
+FIT = "gpt2 --framework transformers --context 1024 --batch 4"
+
+
+def hold_like_the_model(place, ratio: float) -> dict:
+    """A job that takes what is fixed, and `ratio` times what the formulas expect of the rest. Its estimate."""
+    told = place.levee_command("fit", *FIT.split())
+    factor = (told["correction"] or {"factor": 1})["factor"]
+    soft = sum(t["expected_bytes"] for t in told["terms"] if t["name"] in ("activations", "context", "slack"))
+    fixed = sum(t["expected_bytes"] for t in told["terms"] if t["name"] in ("weights", "kv_cache"))
+    size = round((fixed + ratio * soft / factor) / MIB) - CONTEXT_MIB
+    done = place.run("--fit", FIT, "--", HOG, "--mem", f"{size}MiB", "--hold", "1.5")  # That is many samples.
+    assert done.returncode == 0 and "gpt2 under transformers" in done.stderr, done
+    return told
+
+
+def test_a_job_asks_for_what_its_model_takes_and_teaches_the_next_estimate(place):
+    assert place.levee_command("fit", "--record") == {"jobs": [], "corrections": []}
+    first = hold_like_the_model(place, 1.8)
+    for _ in range(5):
+        last = hold_like_the_model(place, 1.8)
+    record = place.levee_command("fit", "--record")
+    assert [job["model"] for job in record["jobs"]] == ["gpt2"] * 6
+    assert record["jobs"][-1]["expected_bytes"] == first["total"]["expected_bytes"]
+    (learned,) = record["corrections"]
+    assert learned["jobs"] == 6 and learned["factor"] == pytest.approx(1.8 ** (6 / 8), rel=0.02)
+    # What was learned shows in the estimates, and they come nearer.
+    errors = [abs(job["peak_bytes"] / job["expected_bytes"] - 1) for job in record["jobs"]]  # the newest first
+    assert errors[0] < errors[-1] / 2, errors
+    assert last["total"]["expected_bytes"] > first["total"]["expected_bytes"]
+    shown = subprocess.run([binary(), "fit", "--record"], env=place.environment, capture_output=True, text=True,
+                           timeout=30).stdout
+    assert "gpt2" in shown and "what no formula gives is taken times" in shown
+    assert place.levee_command("fit", "--forget") == {"success": True}
+    assert place.levee_command("fit", "--record")["corrections"] == []
+    assert place.levee_command("fit", *FIT.split())["total"] == first["total"]
+
+
+@pytest.mark.parametrize("fit, complaint", [
+    ("", "names no model"), ("whale", "whale"), ("gpt2 --framework caffe", "caffe"), ("gpt2 --bogus 1", "--bogus"),
+    ("gpt2 --context", "--context"), ("/nonexistent/model.gguf", "/nonexistent"),
+])
+def test_a_wrong_question_runs_nothing(place, fit, complaint):
+    done = place.run("--fit", fit, "--", "echo", "ran")
+    assert done.returncode == 2 and not done.stdout and complaint in done.stderr, done
+    assert place.leases() == []

@@ -101,6 +101,10 @@ std::string Ledger::note() const {
 void add_lease_wish(CLI::App& command, LeaseWish& wish) {
   command.add_option("--gpu-mem", wish.gpu_mem, "GPU memory, on each GPU: 12GB, 500MB")
       ->type_name("SIZE");
+  command
+      .add_option("--fit", wish.fit,
+                  "Ask for what `levee fit` says of this model, at its worst; keep how it went")
+      ->type_name("\"MODEL [OPTION ...]\"");
   command.add_option("--gpus", wish.gpus, "So many GPUs, any that fit (1)")->type_name("N");
   command.add_option("--gpu", wish.gpu, "This GPU and no other; may be repeated")
       ->type_name("INDEX|UUID")
@@ -137,7 +141,7 @@ Result<Json> to_body(const LeaseWish& wish) {
     return fail(ErrorCode::invalid_argument, "both --gpu and --gpus are given",
                 "name the GPUs, or say how many");
   }
-  if ((!wish.gpu.empty() || wish.gpus) && !wish.gpu_mem) {
+  if ((!wish.gpu.empty() || wish.gpus) && !wish.gpu_mem && !wish.fit) {
     return fail(ErrorCode::invalid_argument, "GPUs are asked for, but not how much of them",
                 "add --gpu-mem, such as --gpu-mem 12GB");
   }
@@ -166,9 +170,9 @@ Result<Json> to_body(const LeaseWish& wish) {
     }
     body["wait_seconds"] = std::chrono::ceil<std::chrono::seconds>(*wait).count();
   }
-  if (!wish.gpu_mem && !wish.host_mem) {
+  if (!wish.gpu_mem && !wish.host_mem && !wish.fit) {
     return fail(ErrorCode::invalid_argument, "nothing is asked for",
-                "add --gpu-mem 12GB, --host-mem 8GB, or both");
+                "add --gpu-mem 12GB, --host-mem 8GB, or --fit \"llama-3-8b\"");
   }
   return body;
 }

@@ -37,6 +37,7 @@ class Ledger {
 /// What is asked for on the command line, common to `run` and `lease grant`.
 struct LeaseWish {
   std::optional<std::string> gpu_mem;
+  std::optional<std::string> fit;   ///< What `levee fit` would be called with.
   std::optional<std::string> gpus;  ///< A number.
   std::vector<std::string> gpu;     ///< Names.
   std::optional<std::string> host_mem;
@@ -50,7 +51,7 @@ struct LeaseWish {
 
 void add_lease_wish(CLI::App& command, LeaseWish& wish);
 
-/// The body of POST /api/v1/leases.
+/// The body of POST /api/v1/leases; with `fit`, that of estimate_for() is yet to be added.
 [[nodiscard]] Result<Json> to_body(const LeaseWish& wish);
 
 /// POST /api/v1/leases; patient with a daemon that has just started and knows nothing yet.

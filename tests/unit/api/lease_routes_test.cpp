@@ -26,7 +26,7 @@ TEST(PostLease, GrantsWhatFits) {
       "host_bytes": 2147483648,
       "demand": {"gpus": [{"gpu_id": 0, "uuid": "GPU-00000000-aaaa", "bytes": 1073741824}],
                  "host_bytes": 2147483648},
-      "priority": 0, "yieldable": false, "within": null, "owner_pid": null,
+      "priority": 0, "yieldable": false, "within": null, "model": null, "owner_pid": null,
       "asked": "2026-01-31T08:05:09.123Z", "granted": "2026-01-31T08:05:09.123Z",
       "expires_in_seconds": 60.0,
       "used": {"gpus": [], "host_bytes": 0}, "peak": {"gpus": [], "host_bytes": 0}})"));

@@ -51,6 +51,7 @@ class Ledger {
   std::optional<Error> failure;                 ///< Answered to everything.
   ledger::Request last_request;                 ///< As it arrived,
   ledger::Requester last_requester;             ///< and whose.
+  std::vector<JobRecord> record;                ///< How jobs went.
   std::map<std::string, std::pair<Bytes, Bytes>> uses;  ///< On GPU 0 now, and the most so far.
 
   static constexpr BootId kBoot{.high = 1, .low = 2};
@@ -85,6 +86,11 @@ class Ledger {
             .show =
                 [this](const auto& answer) {
                   reply(answer, [this] { return std::shared_ptr<const LedgerView>(view()); });
+                },
+            .forget =
+                [this](const auto& answer) {
+                  record.clear();
+                  answer(Result<void>{});
                 },
             .find_process = [this](pid_t pid) -> std::optional<LedgerPort::Owner> {
               const auto found = processes.find(pid);
@@ -123,6 +129,7 @@ class Ledger {
     view->host_capacity = balance.host_capacity;
     view->host_available = balance.host_available;
     view->host_outstanding = balance.host_outstanding;
+    view->record = std::make_shared<const std::vector<JobRecord>>(record);
     return view;
   }
 

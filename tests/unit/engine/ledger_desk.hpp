@@ -130,6 +130,12 @@ class TestStore final : public ledger::Store {
     return {};
   }
 
+  [[nodiscard]] Result<void> remember(const JobRecord& record) override {
+    return records_.remember(record);
+  }
+  [[nodiscard]] Result<std::vector<JobRecord>> recall() override { return records_.recall(); }
+  [[nodiscard]] Result<void> forget() override { return records_.forget(); }
+
   [[nodiscard]] Result<void> begin_anew(WallTime /*now*/) override {
     ++handle_->begun_anew_;
     const std::scoped_lock lock(handle_->mutex_);
@@ -156,6 +162,7 @@ class TestStore final : public ledger::Store {
 
   const std::shared_ptr<StoreHandle> handle_;
   Book book_;
+  ledger::MemoryStore records_;
 };
 
 /// One GPU of 80 GB, a host of 100 GB, nothing in use.

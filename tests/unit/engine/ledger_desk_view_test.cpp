@@ -68,6 +68,85 @@ TEST(LedgerView, RemembersTheMostThatWasUsed) {
   EXPECT_EQ(used_on_gpu(released->peak), gib(9));
 }
 
+// --- how jobs went
+
+Request predicted(Request request) {
+  request.prediction = Prediction{.model = "llama-3-8b",
+                                  .framework = "transformers",
+                                  .is_training = false,
+                                  .fills_memory = false,
+                                  .fixed = gib(8),
+                                  .soft = gib(1),
+                                  .low = gib(8),
+                                  .expected = gib(9),
+                                  .high = gib(12)};
+  return request;
+}
+
+std::vector<std::pair<std::string, Bytes>> record_of(TestDesk& desk) {
+  std::vector<std::pair<std::string, Bytes>> jobs;
+  for (const JobRecord& each : *desk.show()->record) {
+    jobs.emplace_back(each.lease, each.peak);
+  }
+  return jobs;
+}
+
+TEST(LedgerView, RecordsHowAJobWentOfWhichSomethingWasSaid) {
+  OpenDesk desk;
+  ASSERT_EQ(desk.outcome(predicted(any_gpu("a", 20))), "granted");
+  ASSERT_EQ(desk.outcome(any_gpu("unpredicted", 20)), "granted");
+  ASSERT_EQ(desk.outcome(predicted(any_gpu("unused", 20))), "granted");
+  desk.observe(sample_of({{"a", gpu_use(9)}, {"unpredicted", gpu_use(3)}}));
+  desk.observe(sample_of({{"a", gpu_use(4)}}));
+  for (const char* id : {"a", "unpredicted", "unused"}) {
+    ASSERT_TRUE(desk.release(id));
+  }
+  EXPECT_THAT(record_of(desk), ElementsAre(std::pair{"a"s, gib(9)}));
+  const JobRecord record = desk.show()->record->front();
+  EXPECT_EQ(record.predicted, predicted(any_gpu("a", 20)).prediction);
+  EXPECT_EQ(record.uid, kMarie.uid);
+}
+
+TEST(LedgerView, RecordsAJobThatDiedByItself) {
+  OpenDesk desk;
+  ASSERT_EQ(desk.outcome(predicted(any_gpu("a", 20, 77))), "granted");
+  desk.observe(sample_of({{"a", gpu_use(9)}}));
+  desk.kill(77);
+  desk.observe();
+  EXPECT_THAT(record_of(desk), ElementsAre(std::pair{"a"s, gib(9)}));
+}
+
+TEST(LedgerView, RecordsNothingThatNeverBegan) {
+  OpenDesk desk;
+  ASSERT_EQ(desk.outcome(any_gpu("a", 70)), "granted");
+  ASSERT_EQ(desk.outcome(waiting(predicted(any_gpu("b", 70)))), "waiting");
+  desk.observe(sample_of({{"b", gpu_use(9)}}));
+  ASSERT_TRUE(desk.release("b"));
+  EXPECT_THAT(record_of(desk), IsEmpty());
+}
+
+TEST(LedgerView, RecordsAJobOnceThoughTheDiskFailedAtFirst) {
+  OpenDesk desk;
+  ASSERT_EQ(desk.outcome(predicted(any_gpu("a", 20))), "granted");
+  desk.observe(sample_of({{"a", gpu_use(9)}}));
+  desk.store->fail_next({ErrorCode::resource_exhausted});
+  ASSERT_FALSE(desk.release("a"));
+  EXPECT_THAT(record_of(desk), IsEmpty());
+  ASSERT_TRUE(desk.release("a"));
+  EXPECT_THAT(record_of(desk), ElementsAre(std::pair{"a"s, gib(9)}));
+}
+
+TEST(LedgerView, ForgetsTheRecordWhenToldSo) {
+  OpenDesk desk;
+  ASSERT_EQ(desk.outcome(predicted(any_gpu("a", 20))), "granted");
+  desk.observe(sample_of({{"a", gpu_use(9)}}));
+  ASSERT_TRUE(desk.release("a"));
+  const Heard<void> heard;
+  desk.desk->forget(heard.listener());
+  EXPECT_TRUE(heard.answer());
+  EXPECT_THAT(record_of(desk), IsEmpty());
+}
+
 TEST(LedgerView, ForgetsThePeakOfAnEarlierLeaseOfThatName) {
   OpenDesk desk;
   ASSERT_EQ(desk.outcome(any_gpu("a", 20)), "granted");

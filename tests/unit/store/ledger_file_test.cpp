@@ -44,6 +44,18 @@ Book::Leases leases(ledger::Store& store) {
   return all;
 }
 
+Prediction a_prediction() {
+  return {.model = "llama-3-8b",
+          .framework = "vllm",
+          .is_training = true,
+          .fills_memory = true,
+          .fixed = gib(9),
+          .soft = gib(2),
+          .low = gib(10),
+          .expected = gib(11),
+          .high = gib(13)};
+}
+
 TEST(LedgerFile, KeepsEveryFieldOfALease) {
   const TempDir dir;
   Lease lease;
@@ -70,6 +82,7 @@ TEST(LedgerFile, KeepsEveryFieldOfALease) {
   lease.give_up_at = at(3s).mono;
   lease.ttl = 77s;
   lease.expires_at = at(4s).mono;
+  lease.prediction = a_prediction();
   Lease bare;
   bare.id = "bare";
   bare.ticket = 2;
@@ -83,6 +96,67 @@ TEST(LedgerFile, KeepsEveryFieldOfALease) {
                                                             testing::Pair("bare", bare)));
   ASSERT_TRUE(again->transact([&](Book& book) { book.erase(lease.id); }));
   EXPECT_EQ(leases(*open(file)).size(), 1U);
+}
+
+JobRecord a_record(std::string lease) {
+  return {.lease = std::move(lease),
+          .uid = 4294967294,
+          .ended = at(5s).wall,
+          .predicted = a_prediction(),
+          .peak = gib(12)};
+}
+
+TEST(LedgerFile, KeepsHowJobsWent) {
+  const TempDir dir;
+  const auto file = dir.path() / "ledger.db";
+  EXPECT_THAT(open(file)->recall().value(), testing::IsEmpty());
+  ASSERT_TRUE(open(file)->remember(a_record("a")));
+  const auto ledger = open(file);
+  ASSERT_TRUE(ledger->remember(a_record("b")));
+  EXPECT_THAT(open(file)->recall().value(), testing::ElementsAre(a_record("a"), a_record("b")));
+  ASSERT_TRUE(ledger->forget());
+  EXPECT_THAT(open(file)->recall().value(), testing::IsEmpty());
+  ASSERT_TRUE(ledger->remember(a_record("c")));
+  EXPECT_THAT(ledger->recall().value(), testing::ElementsAre(a_record("c")));
+}
+
+TEST(LedgerFile, KeepsTheNewestRecordsAsTheMemoryDoes) {
+  const TempDir dir;
+  const auto file = open(dir.path() / "ledger.db");
+  ledger::MemoryStore memory;
+  for (std::size_t i = 0; i < ledger::kMostRecords + 3; ++i) {
+    ASSERT_TRUE(file->remember(a_record(std::to_string(i))));
+    ASSERT_TRUE(memory.remember(a_record(std::to_string(i))));
+  }
+  const auto kept = file->recall().value();
+  EXPECT_EQ(kept, memory.recall().value());
+  ASSERT_EQ(kept.size(), ledger::kMostRecords);
+  EXPECT_EQ(kept.front().lease, "3");
+}
+
+TEST(LedgerFile, LeavesARecordOutThatCannotBeRead) {
+  const TempDir dir;
+  const auto path = dir.path() / "ledger.db";
+  const auto file = open(path);
+  ASSERT_TRUE(file->remember(a_record("a")));
+  SQLite::Database(path.string(), SQLite::OPEN_READWRITE)
+      .exec("INSERT INTO job(body) VALUES('{}')");
+  EXPECT_THAT(file->recall().value(), testing::ElementsAre(a_record("a")));
+}
+
+TEST(LedgerFile, TakesUpAFileOfBeforeThereWereRecords) {
+  const TempDir dir;
+  const auto path = dir.path() / "ledger.db";
+  {
+    SQLite::Database old(path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    old.exec(
+        "PRAGMA application_id = 1281717836; PRAGMA user_version = 1;"
+        "CREATE TABLE lease(id BLOB PRIMARY KEY, body TEXT NOT NULL);");
+  }
+  const auto file = open(path);
+  ASSERT_NE(file, nullptr);
+  EXPECT_EQ(file->trouble(), "");
+  EXPECT_TRUE(file->remember(a_record("a")));
 }
 
 TEST(LedgerFile, AnswersAnyDayAsTheMemoryDoes) {
