@@ -13,6 +13,7 @@
 // negative numbers, fractions above 1, and "0.5" as text without a unit.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -40,6 +41,10 @@ class Amount {
 
   /// The bytes this amount stands for while `free` bytes are free (rounded down).
   [[nodiscard]] Bytes resolve(Bytes free) const noexcept;
+
+  /// One of `parts` even parts; `parts` must not be 0. `invalid_argument` when less than a byte is
+  /// left.
+  [[nodiscard]] Result<Amount> divided_by(std::size_t parts) const;
 
   bool operator==(const Amount&) const = default;
 

@@ -26,7 +26,8 @@ bool hangs(const Session& session, std::string_view function, std::int32_t gpu) 
   const Machine& machine = session.machine();
   for (std::size_t i = 0; i < machine.rules; ++i) {
     const Rule& rule = machine.rule.at(i);
-    if (rule.kind == RuleKind::hang && applies(rule, function, gpu, session.now())) {
+    if (rule.kind == RuleKind::hang && rule.calls_before == 0 &&
+        applies(rule, function, gpu, session.now())) {
       return true;
     }
   }
@@ -39,12 +40,18 @@ std::optional<std::uint32_t> pass_gate(Session& session, std::string_view functi
                                        std::int32_t gpu) noexcept {
   Machine& machine = session.machine();
   std::uint64_t wait = 0;
+  bool may_hang = false;
   std::optional<std::uint32_t> answer;
   for (std::size_t i = 0; i < machine.rules; ++i) {
     Rule& rule = machine.rule.at(i);
     if (!applies(rule, function, gpu, session.now())) {
       continue;
     }
+    if (rule.calls_before > 0) {
+      --rule.calls_before;
+      continue;
+    }
+    may_hang |= rule.kind == RuleKind::hang;
     if (rule.kind == RuleKind::slow) {
       wait += rule.number;
       count_call(rule);
@@ -56,7 +63,7 @@ std::optional<std::uint32_t> pass_gate(Session& session, std::string_view functi
   if (wait > 0) {
     session.sleep(wait);
   }
-  while (hangs(session, function, gpu)) {
+  while (may_hang && hangs(session, function, gpu)) {
     session.sleep(kHangLook);
   }
   return answer;

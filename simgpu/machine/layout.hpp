@@ -18,7 +18,7 @@
 namespace levee::simgpu {
 
 inline constexpr std::uint64_t kMagic = 0x4C65766565534755;  // "LeveeSGU"
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 
 inline constexpr std::size_t kMaxGpus = 64;
 inline constexpr std::size_t kMaxInstances = 7;  ///< MIG instances of one GPU.
@@ -129,10 +129,11 @@ enum class RuleKind : std::uint32_t { none, slow, hang, give };
 /// A fault of a driver function.
 struct Rule {
   RuleKind kind;
-  std::int32_t gpu;          ///< kNoGpu: whatever the device.
-  Word function;             ///< A name; a '*' at the end stands for any rest.
-  std::uint64_t number;      ///< slow: nanoseconds; give: the return code.
-  std::uint64_t calls_left;  ///< kForever: no limit.
+  std::int32_t gpu;            ///< kNoGpu: whatever the device.
+  Word function;               ///< A name; a '*' at the end stands for any rest.
+  std::uint64_t number;        ///< slow: nanoseconds; give: the return code.
+  std::uint64_t calls_before;  ///< So many calls pass first.
+  std::uint64_t calls_left;    ///< kForever: no limit.
   std::uint64_t until_ns;
 };
 

@@ -350,14 +350,20 @@ class ItemParser {
   }
 
   Done rule_calls(Rule& rule) {
-    if (!tokens_.take_if("for")) {
+    const Done spared = calls_after("after", rule.calls_before);
+    return spared ? calls_after("for", rule.calls_left) : spared;
+  }
+
+  /// "for 3 calls", if it is there.
+  Done calls_after(std::string_view word, std::uint64_t& calls) {
+    if (!tokens_.take_if(word)) {
       return {};
     }
     const auto number = with_number(StepKind::rule, "a number of calls", 1, 1'000'000'000);
     if (!number) {
       return std::unexpected(number.error());
     }
-    rule.calls_left = static_cast<std::uint64_t>(number->from);
+    calls = static_cast<std::uint64_t>(number->from);
     if (!tokens_.take_if("calls") && !tokens_.take_if("call")) {
       return fail(ErrorCode::invalid_argument, "\"calls\" is missing after their number",
                   "durations are written before the GPU: at 10s for 5s gpu 0 …");

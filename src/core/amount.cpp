@@ -190,6 +190,18 @@ Bytes Amount::resolve(Bytes free) const noexcept {
                                           static_cast<long double>(fraction_))};
 }
 
+Result<Amount> Amount::divided_by(std::size_t parts) const {
+  if (is_share()) {
+    return from_fraction(fraction_ / static_cast<double>(parts));
+  }
+  if (bytes_.count < parts) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} cannot be divided by {}", format_bytes(bytes_), parts),
+                "ask for more");
+  }
+  return Amount::of(Bytes{bytes_.count / parts});
+}
+
 Result<Bytes> parse_size(std::string_view text) {
   const auto amount = Amount::parse(text);
   if (!amount) {

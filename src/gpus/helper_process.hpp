@@ -36,6 +36,10 @@ class HelperProcess {
   /// Waits until something arrives; false when nothing has after `patience`.
   [[nodiscard]] bool wait(std::chrono::nanoseconds patience) const;
 
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+  /// The descriptor to poll: readable when something arrives, and when it ends.
+  [[nodiscard]] int line() const noexcept { return line_.get(); }
+
   /// Kills its whole group and closes the line. The pid is to be reaped with reap().
   [[nodiscard]] pid_t end() &&;
 

@@ -42,6 +42,7 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_serve(root, chosen);
   declare_demo(root, chosen);
   declare_gpu_helper(root, chosen);
+  declare_gpu_holder(root, chosen);
   root.add_subcommand("help", "Show the help of a subcommand");
   add_footer(root, kExamples, "0 it worked, 1 it did not, 2 wrong use; `levee check` has its own.");
 }

@@ -56,5 +56,6 @@ void declare_queue(CLI::App& root, Run& chosen);
 void declare_doctor(CLI::App& root, Run& chosen);
 void declare_demo(CLI::App& root, Run& chosen);
 void declare_gpu_helper(CLI::App& root, Run& chosen);
+void declare_gpu_holder(CLI::App& root, Run& chosen);
 
 }  // namespace levee::cli

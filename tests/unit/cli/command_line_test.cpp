@@ -51,6 +51,13 @@ TEST(Parse, HidesTheGpuHelperFromPeople) {
   EXPECT_EQ(misuse_of({"gpu-helper", "--json"}).exit_code, 2);
 }
 
+TEST(Parse, HidesTheGpuHolderFromPeople) {
+  EXPECT_TRUE(runs({"gpu-holder", "GPU-3c1eba8b"}));
+  EXPECT_THAT(text_of({"--help"}), testing::Not(HasSubstr("gpu-holder")));
+  EXPECT_EQ(misuse_of({"gpu-holder"}).exit_code, 2);
+  EXPECT_EQ(misuse_of({"gpu-holder", "0", "1"}).exit_code, 2);
+}
+
 TEST(Parse, ShowsStatusWhenNoSubcommandIsNamed) {
   EXPECT_TRUE(runs({}));
   EXPECT_TRUE(runs({"--json"}));

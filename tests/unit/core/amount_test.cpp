@@ -143,6 +143,13 @@ TEST(Amount, FractionMustLieAboveZeroAndAtMostOne) {
   }
 }
 
+TEST(Amount, IsDividedEvenly) {
+  EXPECT_EQ(Amount::of(mib(3000)).divided_by(3)->resolve(gib(1)), mib(1000));
+  EXPECT_EQ(Amount::from_fraction(0.5)->divided_by(2)->resolve(gib(1)), mib(256));
+  EXPECT_EQ(Amount::of(Bytes{7}).divided_by(2)->resolve(gib(1)), Bytes{3});
+  EXPECT_FALSE(Amount::of(Bytes{7}).divided_by(8).has_value());
+}
+
 TEST(Amount, ShareIsRoundedDownAndNeverMoreThanFree) {
   const auto third = Amount::from_fraction(1.0 / 3.0);
   EXPECT_EQ(third->resolve(Bytes{100}).count, 33U);

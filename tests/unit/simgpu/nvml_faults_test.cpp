@@ -68,6 +68,15 @@ TEST(NvmlFaults, ReturnWhatTheScenarioSaysForSoManyCalls) {
   EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device(1)), Return::success);
 }
 
+TEST(NvmlFaults, MaySpareTheFirstCalls) {
+  Nvml nvml("gpu 0");
+  nvml.machine.fault("gpu 0 return 999 from nvmlDeviceGetPowerUsage after 2 calls for 1 call");
+  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device()), Return::success);
+  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device()), Return::success);
+  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device()), Return::unknown);
+  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device()), Return::success);
+}
+
 TEST(NvmlFaults, SlowCallsTakeRealTimeAndHoldNobodyUp) {
   Nvml nvml("gpu 0");
   nvml.machine.fault("gpu 0 slow nvmlDeviceGetPowerUsage 300ms");
@@ -88,7 +97,8 @@ TEST(NvmlFaults, SlowCallsTakeRealTimeAndHoldNobodyUp) {
 
 TEST(NvmlFaults, AHangEndsWhenItIsCleared) {
   Nvml nvml("gpu 0");
-  nvml.machine.fault("gpu 0 hang nvmlDeviceGetPowerUsage");
+  nvml.machine.fault("gpu 0 hang nvmlDeviceGetPowerUsage after 1 call");
+  EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", nvml.device()), Return::success);
   std::atomic<bool> is_back = false;
   const std::jthread hanging([&, device = nvml.device()] {
     EXPECT_EQ(nvml.asking("nvmlDeviceGetPowerUsage", device), Return::success);

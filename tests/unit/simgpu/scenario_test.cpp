@@ -230,6 +230,8 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCase{after_gpu("gpu 0 slow nvmlInit_v2"), "line 3", "a duration"},
                     BadCase{after_gpu("gpu 0 return x from nvmlInit"), "line 3", "\"x\""},
                     BadCase{after_gpu("gpu 0 return 5 nvmlInit"), "line 3", "from"},
+                    BadCase{after_gpu("gpu 0 hang cuMemCreate after 3"), "line 3", "calls"},
+                    BadCase{after_gpu("gpu 0 hang cuMemCreate after no calls"), "line 3", "no"},
                     BadCase{after_gpu("gpu 0 return 5 from nvmlInit for 0 calls"), "line 3",
                             "\"0\""},
                     BadCase{after_gpu("gpu 0 return 5 from nvmlInit for 5s"), "line 3", "5s"},

@@ -1,0 +1,173 @@
+#include "balloon/holder.hpp"
+
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace levee::balloon {
+namespace {
+
+constexpr std::size_t kChunk = 4096;
+
+/// How long a killed process may take to be gone: its memory is given back meanwhile.
+constexpr std::chrono::milliseconds kReapPatience{2'000};
+
+/// How long from the end of the line to the end of the process.
+constexpr std::chrono::milliseconds kEndPatience{200};
+
+}  // namespace
+
+Result<Holder> Holder::start(std::string gpu_uuid, Settings settings) {
+  std::vector<std::string> argv = settings.argv;
+  argv.push_back(gpu_uuid);
+  auto process = gpus::HelperProcess::start(argv);
+  if (!process) {
+    return std::unexpected(std::move(process.error()));
+  }
+  const auto deadline = Clock::now() + settings.start_deadline;
+  Holder holder(std::move(gpu_uuid), std::move(settings), std::move(*process));
+  if (auto ready = holder.await(0, deadline, {}); !ready) {
+    holder.stop();
+    return std::unexpected(std::move(ready.error()));
+  }
+  return holder;
+}
+
+Holder::Holder(Holder&& other) noexcept
+    : gpu_uuid_(std::move(other.gpu_uuid_)),
+      settings_(std::move(other.settings_)),
+      process_(std::move(other.process_)),
+      reader_(std::move(other.reader_)),
+      last_number_(other.last_number_),
+      state_(other.state_),
+      end_(std::move(other.end_)) {
+  other.process_.reset();
+  other.state_ = {};
+}
+
+Result<HolderState> Holder::resize(Bytes bytes, std::chrono::milliseconds deadline,
+                                   const Progress& progress) {
+  if (!process_) {
+    return std::unexpected(ended());
+  }
+  const auto until = Clock::now() + deadline + settings_.grace;
+  const std::uint64_t number = ++last_number_;
+  process_->send(wire::encode(wire::Hold{number, bytes, settings_.chunk_size, deadline}));
+  return await(number, until, progress);
+}
+
+Result<HolderState> Holder::status(std::chrono::milliseconds deadline) {
+  if (!process_) {
+    return std::unexpected(ended());
+  }
+  const std::uint64_t number = ++last_number_;
+  process_->send(wire::encode(wire::Ask{number}));
+  return await(number, Clock::now() + deadline, {});
+}
+
+Result<HolderState> Holder::await(std::uint64_t number, Clock::time_point until,
+                                  const Progress& progress) {
+  while (true) {
+    auto message = reader_.next();
+    for (; message && *message; message = reader_.next()) {
+      if (auto answer = take(**message, number, progress)) {
+        return std::move(*answer);
+      }
+    }
+    if (!message) {
+      return std::unexpected(kill_for(std::move(message.error())));
+    }
+    const auto left = until - Clock::now();
+    if (left <= Clock::duration::zero() || !process_->wait(left)) {
+      return std::unexpected(silence());
+    }
+    std::string arrived;
+    if (!process_->receive(arrived, kChunk)) {
+      return std::unexpected(ended());
+    }
+    reader_.add(arrived);
+  }
+}
+
+std::optional<Result<HolderState>> Holder::take(const wire::Message& message, std::uint64_t number,
+                                                const Progress& progress) {
+  if (const auto* const growing = std::get_if<wire::Growing>(&message)) {
+    if (growing->number == number && progress && !progress(growing->held, growing->wanted)) {
+      process_->send(wire::encode(wire::Stop{number}));
+    }
+  } else if (const auto* const done = std::get_if<wire::Done>(&message)) {
+    state_ = done->state;
+    if (done->number == number) {
+      return state_;
+    }
+  } else if (const auto* const failed = std::get_if<wire::Failed>(&message)) {
+    state_ = failed->state;
+    if (failed->number == number) {
+      return std::unexpected(failed->error);
+    }
+  }
+  return std::nullopt;
+}
+
+bool Holder::is_running() {
+  if (!process_) {
+    return false;
+  }
+  std::string arrived;
+  if (!process_->receive(arrived, kChunk)) {
+    static_cast<void>(ended());
+    return false;
+  }
+  reader_.add(arrived);
+  return true;
+}
+
+bool Holder::stop() {
+  state_ = {};
+  if (!process_) {
+    return true;
+  }
+  const pid_t pid = std::move(*process_).end();
+  process_.reset();
+  const auto status = gpus::reap(pid, kReapPatience);
+  if (end_.empty()) {
+    end_ = status ? gpus::describe_end(*status) : "was killed, and sleeps in the driver";
+  }
+  return status.has_value();
+}
+
+/// It has closed its end of the line, as it does by ending; a moment later it is gone, and then its
+/// own end is told, and not ours of it.
+Error Holder::ended() {
+  if (process_) {
+    const sources::Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process_->pid(), 0)));
+    pollfd gone{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+    ::poll(&gone, 1, static_cast<int>(kEndPatience.count()));
+  }
+  stop();
+  return {
+      ErrorCode::unavailable, fmt::format("the process that held memory of {} {}", gpu_uuid_, end_),
+      "what it held is free; start another one, and look into the kernel's log for why it ended"};
+}
+
+Error Holder::silence() {
+  return kill_for({ErrorCode::timed_out,
+                   fmt::format("the process that holds memory of {} does not answer: the driver "
+                               "hangs, or is very slow",
+                               gpu_uuid_),
+                   "run nvidia-smi; dmesg may hold an XID"});
+}
+
+Error Holder::kill_for(Error why) {
+  end_ = "was killed because it did not answer";
+  why.message += stop() ? "; it was killed, and what it held is free"
+                        : "; it was killed but sleeps in the driver: what it held becomes free "
+                          "when the driver lets it go";
+  return why;
+}
+
+}  // namespace levee::balloon
