@@ -139,12 +139,12 @@ std::vector<Correction> corrections_of(const ordered_json& json) {
     const ordered_json& spread = reader.at("spread");
     if (framework && factor.is_number() && factor.get<double>() > 0.01 &&
         factor.get<double>() < 100 && jobs.is_number_unsigned()) {
-      corrections.push_back({.framework = *framework,
-                             .is_training = reader.flag("training"),
-                             .jobs = jobs.get<std::size_t>(),
-                             .factor = factor.get<double>(),
-                             .spread = spread.is_number() ? std::optional(spread.get<double>())
-                                                          : std::nullopt});
+      corrections.push_back(
+          {.framework = *framework,
+           .is_training = reader.flag("training"),
+           .jobs = jobs.get<std::size_t>(),
+           .factor = factor.get<double>(),
+           .spread = spread.is_number() ? std::optional(spread.get<double>()) : std::nullopt});
     }
   }
   return corrections;

@@ -1,9 +1,10 @@
 // Calibration: what the jobs of this machine teach about those terms of an estimate that no formula
 // gives for sure. Pure.
 //
-// A job's peak less what is fixed, over what the formulas expected of the rest, is how much more, or
-// less, that rest was. The factor of a framework is the median of those, drawn towards 1 while there
-// are few jobs; the bounds follow from how far the jobs lie apart. Fixed terms are never touched.
+// A job's peak less what is fixed, over what the formulas expected of the rest, is how much more,
+// or less, that rest was. The factor of a framework is the median of those, drawn towards 1 while
+// there are few jobs; the bounds follow from how far the jobs lie apart. Fixed terms are never
+// touched.
 #pragma once
 
 #include <cstddef>

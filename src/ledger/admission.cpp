@@ -60,10 +60,6 @@ Lease lease_of(const Request& request, const Requester& requester, Now now) {
   return lease;
 }
 
-bool may_touch(const Lease& lease, const Requester& requester) {
-  return requester.is_administrator || lease.uid == requester.uid;
-}
-
 /// What is left for `id` when everybody before it in line has set aside what he waits for.
 Balance left_for(const Book& book, const Scene& scene, std::string_view id) {
   Balance left = balance(book, scene.supply, scene.rules);
@@ -74,6 +70,25 @@ Balance left_for(const Book& book, const Scene& scene, std::string_view id) {
     set_aside(beyond_account(book, waiting->demand), left);
   }
   return left;
+}
+
+/// The lease called `id`, if `requester` may do something to it.
+Result<const Lease*> find_own(const Book& book, std::string_view id, const Requester& requester) {
+  const Lease* const found = book.find(id);
+  if (found == nullptr) {
+    return fail(ErrorCode::not_found, fmt::format("there is no lease \"{}\"", shown(id)),
+                "`levee lease list` shows all of them");
+  }
+  if (!requester.is_administrator && found->uid != requester.uid) {
+    return fail(ErrorCode::permission_denied,
+                fmt::format("lease \"{}\" belongs to user {}", shown(id), found->uid),
+                "only its user and the daemon's may change or end it");
+  }
+  return found;
+}
+
+Answer refused(Denial denial) {
+  return {.outcome = Outcome::denied, .lease = {}, .place = 0, .denial = std::move(denial)};
 }
 
 }  // namespace
@@ -95,9 +110,6 @@ std::string_view to_string(Happening::Kind kind) noexcept {
 }
 
 Answer ask(Book& book, const Scene& scene, const Request& request, const Requester& requester) {
-  const auto refused = [](Denial denial) {
-    return Answer{.outcome = Outcome::denied, .lease = {}, .place = 0, .denial = std::move(denial)};
-  };
   if (auto objection = object(book, scene, request, requester)) {
     return refused(std::move(*objection));
   }
@@ -120,17 +132,11 @@ Answer ask(Book& book, const Scene& scene, const Request& request, const Request
 }
 
 Result<std::vector<Lease>> release(Book& book, std::string_view id, const Requester& requester) {
-  const Lease* const found = book.find(id);
-  if (found == nullptr) {
-    return fail(ErrorCode::not_found, fmt::format("there is no lease \"{}\"", shown(id)),
-                "`levee lease list` shows all of them");
+  const auto found = find_own(book, id, requester);
+  if (!found) {
+    return std::unexpected(found.error());
   }
-  if (!may_touch(*found, requester)) {
-    return fail(ErrorCode::permission_denied,
-                fmt::format("lease \"{}\" belongs to user {}", shown(id), found->uid),
-                "only its user and the daemon's may end it");
-  }
-  std::vector<Lease> over{*found};
+  std::vector<Lease> over{**found};
   for (const auto& [other, each] : book.leases()) {
     if (each.demand.within == id) {
       over.push_back(each);
@@ -138,6 +144,47 @@ Result<std::vector<Lease>> release(Book& book, std::string_view id, const Reques
   }
   std::ranges::for_each(over, [&](const Lease& each) { book.erase(each.id); });
   return over;
+}
+
+Answer resize(Book& book, const Scene& scene, std::string_view id, Bytes each,
+              const Requester& requester) {
+  const auto found = find_own(book, id, requester);
+  if (!found) {
+    return refused({found.error(), {}, {}});
+  }
+  Lease lease = **found;
+  if (!lease.is_granted() || lease.shares.empty()) {
+    return refused(
+        {{ErrorCode::invalid_argument, fmt::format("lease \"{}\" has no GPU memory yet", shown(id)),
+          "only what is granted can be resized"},
+         {},
+         {}});
+  }
+  // What it has already stays its own: only the rest has to be found.
+  Demand more = lease.demand;
+  more.host = {};
+  more.any_devices = 0;
+  more.named.clear();
+  for (DeviceShare& share : lease.shares) {
+    if (each > share.bytes) {
+      more.named.push_back({share.uuid, each - share.bytes});
+    }
+    share.bytes = each;
+  }
+  if (each.count == 0 || !more.named.empty()) {
+    if (auto objection = object_to_more(book, scene, more, requester)) {
+      return refused(std::move(*objection));
+    }
+    const Balance left = left_for(book, scene, {});
+    const Demand beyond = beyond_account(book, more);
+    if (!place(beyond, left)) {
+      return refused(explain(book, scene, beyond, left));
+    }
+  }
+  lease.demand.named = lease.shares;
+  lease.demand.any_devices = 0;
+  book.put(lease);
+  return {.outcome = Outcome::granted, .lease = std::move(lease), .place = 0, .denial = {}};
 }
 
 std::vector<Happening> expire(Book& book, Now now,

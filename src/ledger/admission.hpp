@@ -88,6 +88,11 @@ struct Scene {
 [[nodiscard]] Result<std::vector<Lease>> release(Book& book, std::string_view id,
                                                  const Requester& requester);
 
+/// Promises `each` on every device of a granted lease from now on; more only where it fits, and
+/// nothing has changed after a refusal.
+[[nodiscard]] Answer resize(Book& book, const Scene& scene, std::string_view id, Bytes each,
+                            const Requester& requester);
+
 /// Ends what is over: leases of processes that have ended, leases past their time, requests past
 /// their deadline.
 [[nodiscard]] std::vector<Happening> expire(Book& book, Now now,

@@ -171,24 +171,24 @@ Use beyond_own(const Book& book, const Lease& account, const Demand* more) {
 }
 
 /// What a user without privileges may have altogether, waiting requests included.
-std::optional<Denial> object_to_quota(const Book& book, const Rules& rules, const Request& request,
-                                      const Requester& requester) {
+std::optional<Denial> object_to_quota(const Book& book, const Rules& rules, const Demand& demand,
+                                      std::size_t new_leases, const Requester& requester) {
   if (requester.is_administrator) {
     return std::nullopt;
   }
-  if (request.demand.priority > 0) {
+  if (demand.priority > 0) {
     return refuse(ErrorCode::permission_denied,
-                  fmt::format("priority {} is above the usual one", request.demand.priority),
+                  fmt::format("priority {} is above the usual one", demand.priority),
                   "0 and less is everybody's; only the daemon's user may raise it");
   }
   Bytes devices;
   Bytes host;
-  std::size_t count = 1;
-  if (request.demand.within.empty()) {
+  std::size_t count = new_leases;
+  if (demand.within.empty()) {
     Lease asked;
-    asked.demand = request.demand;
+    asked.demand = demand;
     devices = device_bytes(asked);
-    host = request.demand.host;
+    host = demand.host;
   }
   for (const auto& [id, lease] : book.leases()) {
     if (lease.uid != requester.uid) {
@@ -196,8 +196,8 @@ std::optional<Denial> object_to_quota(const Book& book, const Rules& rules, cons
     }
     ++count;
     if (lease.demand.within.empty()) {
-      const bool is_asked_within = request.demand.within == id;
-      const Use beyond = beyond_own(book, lease, is_asked_within ? &request.demand : nullptr);
+      const bool is_asked_within = demand.within == id;
+      const Use beyond = beyond_own(book, lease, is_asked_within ? &demand : nullptr);
       devices += device_bytes(lease);
       host += lease.demand.host + beyond.host;
       for (const DeviceShare& share : beyond.devices) {
@@ -318,7 +318,18 @@ std::optional<Denial> object(const Book& book, const Scene& scene, const Request
   if (auto wrong = object_to_account(book, request, requester)) {
     return wrong;
   }
-  return object_to_quota(book, scene.rules, request, requester);
+  return object_to_quota(book, scene.rules, request.demand, 1, requester);
+}
+
+std::optional<Denial> object_to_more(const Book& book, const Scene& scene, const Demand& more,
+                                     const Requester& requester) {
+  if (auto wrong = object_to_amounts(more)) {
+    return wrong;
+  }
+  if (auto wrong = object_to_devices(more, scene.supply)) {
+    return wrong;
+  }
+  return object_to_quota(book, scene.rules, more, 0, requester);
 }
 
 Denial explain(const Book& book, const Scene& scene, const Demand& demand, const Balance& left) {

@@ -15,6 +15,10 @@ namespace levee::ledger {
 [[nodiscard]] std::optional<Denial> object(const Book& book, const Scene& scene,
                                            const Request& request, const Requester& requester);
 
+/// The same for `more` of what a lease has already.
+[[nodiscard]] std::optional<Denial> object_to_more(const Book& book, const Scene& scene,
+                                                   const Demand& more, const Requester& requester);
+
 /// Why `demand` does not fit into `left`, who holds what it lacks, and what would help.
 [[nodiscard]] Denial explain(const Book& book, const Scene& scene, const Demand& demand,
                              const Balance& left);

@@ -163,8 +163,7 @@ Result<Json> add_estimate(Ledger& ledger, const std::string& fit, Json& body) {
 
 void learn_from(Ledger& ledger, api::EstimateQuestion& question) {
   if (const auto record = ledger.call("GET", "/api/v1/estimate/record")) {
-    question.job.correction =
-        estimate::correction_for(api::corrections_of(*record), question.job);
+    question.job.correction = estimate::correction_for(api::corrections_of(*record), question.job);
   }
 }
 

@@ -109,11 +109,11 @@ std::string render_record(const Json& record, const Style& style) {
   }
   std::string text = table.text(style);
   for (const auto& [framework, tally] : tallies(record)) {
-    text += line({{framework, Color::bold},
-                  {fmt::format(": {} of {} as said, {:+.1f} % to {:+.1f} %{}", tally.inside,
-                               tally.jobs, 100 * tally.least, 100 * tally.most,
-                               learned(record, framework))}},
-                 style);
+    text +=
+        line({{framework, Color::bold},
+              {fmt::format(": {} of {} as said, {:+.1f} % to {:+.1f} %{}", tally.inside, tally.jobs,
+                           100 * tally.least, 100 * tally.most, learned(record, framework))}},
+             style);
   }
   return text;
 }

@@ -111,8 +111,8 @@ TEST(Learn, IsNotLedAstrayByOneJob) {
   EXPECT_LE(learn(only_absurd)[0].factor, 4);
 }
 
-// Jobs of a machine whose soft terms are 1.5 times the formulas', give or take: what is learned from
-// the first half must hold the second half, far more often than the formulas do.
+// Jobs of a machine whose soft terms are 1.5 times the formulas', give or take: what is learned
+// from the first half must hold the second half, far more often than the formulas do.
 TEST(Learn, BringsTheNextJobsInsideTheirBounds) {
   std::mt19937 random(7);
   std::normal_distribution<double> scatter(std::log(1.5), 0.1);
@@ -177,8 +177,9 @@ TEST(Correct, TouchesSoftTermsOnlyAndSaysSo) {
 
 TEST(Correct, KeepsTheFormulasBoundsWhileThereAreFewJobs) {
   std::vector<Term> terms{{TermName::context, gib(1), gib(2), gib(4), ""}};
-  correct({.framework = Framework::vllm, .is_training = false, .jobs = 1, .factor = 1.5, .spread = {}},
-        terms);
+  correct(
+      {.framework = Framework::vllm, .is_training = false, .jobs = 1, .factor = 1.5, .spread = {}},
+      terms);
   EXPECT_EQ(terms[0].low, mib(1536));
   EXPECT_EQ(terms[0].expected, gib(3));
   EXPECT_EQ(terms[0].high, gib(6));

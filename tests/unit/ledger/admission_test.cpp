@@ -320,5 +320,72 @@ TEST(Queue, CancelledRequestsLetTheNextPass) {
   EXPECT_THAT(office.settle(), ElementsAre("granted small"));
 }
 
+// --- resize
+
+TEST(Resize, ChangesWhatIsPromisedOnEveryDevice) {
+  Office office(machine({gpu(0), gpu(1)}));
+  Request two = any_gpu("two", 10);
+  two.demand.any_devices = 2;
+  two.demand.host = gib(3);
+  ASSERT_TRUE(office.grants(two));
+  const Answer answer = office.resize("two", gib(30));
+  EXPECT_EQ(answer.outcome, Outcome::granted);
+  EXPECT_EQ(answer.lease, *office.book.find("two"));
+  EXPECT_EQ(office.available(0), gib(50));
+  EXPECT_EQ(office.available(1), gib(50));
+  EXPECT_EQ(answer.lease.demand.host, gib(3));
+  EXPECT_EQ(office.resize("two", gib(1)).outcome, Outcome::granted);
+  EXPECT_EQ(office.available(1), gib(79));
+}
+
+TEST(Resize, CountsWhatItHasAlreadyAsItsOwn) {
+  Office office(machine({gpu(0)}));
+  ASSERT_TRUE(office.grants(any_gpu("job", 50)));
+  office.supply.devices[0].used = gib(50);
+  office.supply.uses["job"].devices = {{uuid_of(0), gib(50)}};
+  EXPECT_EQ(office.resize("job", gib(80)).outcome, Outcome::granted);
+}
+
+TEST(Resize, RefusesWhatDoesNotFitAndKeepsWhatWas) {
+  Office office(machine({gpu(0)}));
+  ASSERT_TRUE(office.grants(any_gpu("job", 50)));
+  ASSERT_TRUE(office.grants(any_gpu("other", 20)));
+  const Lease before = *office.book.find("job");
+  const Answer answer = office.resize("job", gib(61));
+  EXPECT_EQ(answer.outcome, Outcome::denied);
+  EXPECT_THAT(answer.denial.error.message, HasSubstr("10.0 GiB available"));
+  EXPECT_EQ(*office.book.find("job"), before);
+}
+
+TEST(Resize, DoesNotOvertakeWhoWaits) {
+  Office office(machine({gpu(0)}));
+  ASSERT_TRUE(office.grants(any_gpu("job", 50)));
+  ASSERT_EQ(office.ask(waiting(any_gpu("large", 60))).outcome, Outcome::waiting);
+  EXPECT_EQ(office.resize("job", gib(60)).outcome, Outcome::denied);
+  EXPECT_EQ(office.resize("job", gib(20)).outcome, Outcome::granted);
+  EXPECT_THAT(office.settle(), ElementsAre("granted large"));
+}
+
+TEST(Resize, KeepsToTheQuotaAndToOnesOwn) {
+  Office office(machine({gpu(0)}));
+  office.rules.most_device_bytes_per_user = gib(30);
+  office.rules.most_leases_per_user = 1;
+  ASSERT_TRUE(office.grants(any_gpu("job", 20)));
+  EXPECT_EQ(office.resize("job", gib(30)).outcome, Outcome::granted);
+  EXPECT_EQ(office.resize("job", gib(31)).denial.error.code, ErrorCode::resource_exhausted);
+  EXPECT_EQ(office.resize("job", gib(5), kNoor).denial.error.code, ErrorCode::permission_denied);
+  EXPECT_EQ(office.resize("nobody", gib(5)).denial.error.code, ErrorCode::not_found);
+  EXPECT_EQ(office.resize("job", Bytes{}).denial.error.code, ErrorCode::invalid_argument);
+}
+
+TEST(Resize, RefusesWhatHasNoGpuMemory) {
+  Office office(machine({gpu(0)}));
+  ASSERT_TRUE(office.grants(of_host("host", 5)));
+  ASSERT_TRUE(office.grants(any_gpu("job", 80)));
+  ASSERT_EQ(office.ask(waiting(any_gpu("later", 10))).outcome, Outcome::waiting);
+  EXPECT_EQ(office.resize("host", gib(1)).denial.error.code, ErrorCode::invalid_argument);
+  EXPECT_EQ(office.resize("later", gib(1)).denial.error.code, ErrorCode::invalid_argument);
+}
+
 }  // namespace
 }  // namespace levee::ledger

@@ -100,6 +100,9 @@ struct Office {
   Result<std::vector<Lease>> release(std::string_view id, const Requester& who = kMarie) {
     return ledger::release(book, id, who);
   }
+  Answer resize(std::string_view id, Bytes each, const Requester& who = kMarie) {
+    return ledger::resize(book, scene(), id, each, who);
+  }
   /// A sample: what is over ends, and the line is served. "granted a", "owner_ended b".
   std::vector<std::string> settle() {
     std::vector<std::string> told;

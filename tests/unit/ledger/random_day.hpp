@@ -78,7 +78,7 @@ class RandomDay {
   void act() {
     office_.now.mono += std::chrono::milliseconds{1 + pick(3000)};
     office_.now.wall += std::chrono::milliseconds{1};
-    switch (pick(8)) {
+    switch (pick(9)) {
       case 0:
       case 1:
       case 2:
@@ -90,6 +90,8 @@ class RandomDay {
         return die();
       case 6:
         return read();
+      case 7:
+        return resize();
       default:
         return tell("settle", settle());
     }
@@ -161,6 +163,23 @@ class RandomDay {
     const auto released = office_.release(id, pick(2) == 0 ? kMarie : kNoor);
     office_.supply.uses.erase(id);  // Its use is nobody's from now on.
     tell("release " + id + (released ? " ok" : " " + released.error().message), settle());
+  }
+
+  void resize() {
+    const std::string id = any_id();
+    // No request asks for such an amount, so that none is overtaken.
+    const Bytes each = gib(static_cast<unsigned>(pick(40))) + mib(1);
+    const Lease before = office_.book.find(id) != nullptr ? *office_.book.find(id) : Lease{};
+    const Answer answer = office_.resize(id, each, pick(2) == 0 ? kMarie : kNoor);
+    if (answer.outcome != Outcome::granted && office_.book.find(id) != nullptr) {
+      EXPECT_EQ(*office_.book.find(id), before) << "a refusal changes nothing";
+    }
+    tell("resize " + id + " " + answer.denial.error.message, settle());
+    const bool has_grown = std::ranges::any_of(
+        before.shares, [each](const DeviceShare& share) { return share.bytes < each; });
+    if (answer.outcome == Outcome::granted && has_grown && office_.book.find(id) != nullptr) {
+      check_grant(id);
+    }
   }
 
   void die() {
