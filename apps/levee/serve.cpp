@@ -79,6 +79,7 @@ Result<engine::Daemon::Options> daemon_options(const ServeOptions& options,
                           : std::optional(client::spare_socket(surroundings.uid)),
       .root = sources::Root{},
       .gpu_helper = gpu_helper(),
+      .gpu_holder = gpu_holder(),
       .log_to_stderr = true,
       .color = terminal && !surroundings.variable("NO_COLOR")};
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "api/http.hpp"
+#include "api/balloon_port.hpp"
 #include "api/ledger_port.hpp"
 #include "api/view.hpp"
 #include "config/settings.hpp"
@@ -76,7 +77,8 @@ struct Ports {
   std::function<void(store::Query, store::StoreWorker::Answer<history::Bucket>)> stored_history;
   std::function<void(store::EventQuery, store::StoreWorker::Answer<store::StoredEvent>)>
       stored_events;
-  LedgerPort ledger;  ///< Empty functions: there is none.
+  LedgerPort ledger;
+  BalloonPort balloons = {};
   std::function<Now()> now;
   Authority authority;
 };

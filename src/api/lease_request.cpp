@@ -14,6 +14,7 @@
 #include "api/find_gpu.hpp"
 #include "api/members.hpp"
 #include "api/route.hpp"
+#include "levee/memory_spec.hpp"
 
 namespace levee::api {
 namespace {
@@ -30,6 +31,9 @@ constexpr std::array<std::string_view, 17> kLeaseKeys{"id",          "name",
                                                       "within",      "owner_pid",
                                                       "ttl_seconds", "wait_seconds",
                                                       "estimate"};
+constexpr std::array<std::string_view, 10> kBalloonKeys{
+    "size",   "gpus",      "id",          "name",         "priority", "yieldable",
+    "within", "owner_pid", "ttl_seconds", "wait_seconds"};
 constexpr std::array<std::string_view, 4> kBookingKeys{"allocation_id", "required_mb", "gpu_id",
                                                        "owner_pid"};
 
@@ -95,6 +99,65 @@ void read_gpus(Members& members, const View& view, const std::optional<Predictio
   }
 }
 
+Amount size_of(Members& members) {
+  const ordered_json* const size = members.find("size");
+  if (size == nullptr) {
+    members.refuse("\"size\" is missing", R"(say how much to hold: "size": "4GB")");
+    return Amount::of({});
+  }
+  auto amount = size->is_string()           ? MemorySpec(size->get<std::string>()).amount()
+                : size->is_number_integer() ? MemorySpec(size->get<std::int64_t>()).amount()
+                : size->is_number()         ? MemorySpec(size->get<double>()).amount()
+                                            : fail(ErrorCode::invalid_argument,
+                                                   fmt::format("\"size\" is {}", in_quotes(size->dump())),
+                                                   R"(write "4GB", "50%" (of what is free) or megabytes)");
+  if (!amount) {
+    members.refuse(std::move(amount.error()));
+  }
+  return amount ? *amount : Amount::of({});
+}
+
+/// What is free on it now, by its driver.
+Bytes free_on(const View& view, std::string_view uuid) {
+  for (const GpuView& gpu : view.gpus) {
+    if (gpu.reading->identity->uuid == uuid && gpu.reading->memory) {
+      return gpu.reading->memory->free;
+    }
+  }
+  return {};
+}
+
+void read_balloon_gpus(Members& members, const View& view, const Amount& size, Demand& demand) {
+  const ordered_json* const gpus = members.find("gpus");
+  std::vector<std::string> uuids;
+  if (gpus != nullptr && *gpus == "all") {
+    for (const GpuView& gpu : view.gpus) {
+      uuids.push_back(gpu.reading->identity->uuid);
+    }
+    if (uuids.empty()) {
+      members.refuse("there is no GPU to hold memory of", "`levee doctor` says why");
+    }
+  } else if (gpus != nullptr && gpus->is_array()) {
+    for (const ordered_json& name : *gpus) {
+      uuids.push_back(uuid_of(members, view, name).value_or(""));
+    }
+    if (gpus->empty()) {
+      members.refuse("the list of GPUs is empty", "name at least one, or give a number of GPUs");
+    }
+  } else {
+    const auto count = members.number("gpus", 1, 64);
+    demand.any_devices = static_cast<std::size_t>(count.value_or(1));
+    demand.bytes_each = size.resolve({});
+    if (size.is_share()) {
+      members.refuse("a share of what is free on any GPU is no size", R"(name the GPU: "gpus": ["0"])");
+    }
+  }
+  for (std::string& uuid : uuids) {
+    const Bytes bytes = size.resolve(free_on(view, uuid));
+    demand.named.push_back({std::move(uuid), bytes});
+  }
+}
+
 std::optional<ComputeCapability> parse_capability(std::string_view text) {
   ComputeCapability capability;
   const auto point = text.find('.');
@@ -120,6 +183,21 @@ std::optional<std::chrono::seconds> seconds(Members& members, std::string_view n
   return number ? std::optional(std::chrono::seconds{*number}) : std::nullopt;
 }
 
+/// What every kind of lease may say.
+void read_common(Members& members, LeaseBody& body) {
+  ledger::Request& request = body.request;
+  request.id = members.id("id");
+  request.name = members.text("name");
+  constexpr std::int64_t kPriority = 1000;
+  request.demand.priority =
+      static_cast<int>(members.number("priority", -kPriority, kPriority).value_or(0));
+  request.demand.yieldable = members.flag("yieldable");
+  request.demand.within = members.id("within");
+  request.ttl = seconds(members, "ttl_seconds", 1);
+  request.wait = seconds(members, "wait_seconds", 0);
+  body.owner_pid = owner_pid(members);
+}
+
 }  // namespace
 
 Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
@@ -127,8 +205,6 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
   LeaseBody result;
   ledger::Request& request = result.request;
   Demand& demand = request.demand;
-  request.id = members.id("id");
-  request.name = members.text("name");
   demand.kind = members.word("kind", &ledger::parse_lease_kind, demand.kind,
                              "booking, balloon, model, worker");
   request.prediction = read_prediction(members);
@@ -144,17 +220,33 @@ Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
                      R"(write a compute capability such as "8.0")");
     }
   }
-  constexpr std::int64_t kPriority = 1000;
-  demand.priority = static_cast<int>(members.number("priority", -kPriority, kPriority).value_or(0));
-  demand.yieldable = members.flag("yieldable");
-  demand.within = members.id("within");
-  request.ttl = seconds(members, "ttl_seconds", 1);
-  request.wait = seconds(members, "wait_seconds", 0);
-  result.owner_pid = owner_pid(members);
+  read_common(members, result);
   if (members.error()) {
     return std::unexpected(*members.error());
   }
   return result;
+}
+
+Result<LeaseBody> balloon_body(const ordered_json& body, const View& view) {
+  Members members(body, kBalloonKeys, "a balloon");
+  LeaseBody result;
+  ledger::Request& request = result.request;
+  request.demand.kind = ledger::LeaseKind::balloon;
+  read_balloon_gpus(members, view, size_of(members), request.demand);
+  read_common(members, result);
+  if (members.error()) {
+    return std::unexpected(*members.error());
+  }
+  return result;
+}
+
+Result<Amount> balloon_size(const ordered_json& body) {
+  Members members(body, std::span(kBalloonKeys).first(1), "a size");
+  const Amount size = size_of(members);
+  if (members.error()) {
+    return std::unexpected(*members.error());
+  }
+  return size;
 }
 
 Result<LeaseBody> booking_body(const ordered_json& body, const View& view) {

@@ -16,6 +16,7 @@
 
 #include "api/view.hpp"
 #include "ledger/admission.hpp"
+#include "levee/amount.hpp"
 #include "levee/result.hpp"
 
 namespace levee::api {
@@ -27,6 +28,14 @@ struct LeaseBody {
 
 /// Names of GPUs become UUIDs by what `view` shows.
 [[nodiscard]] Result<LeaseBody> lease_body(const nlohmann::ordered_json& body, const View& view);
+
+/// A balloon: {"size": "4GB", 2000, 0.5 or "50%" (of what is free), "gpus": ["0"], 2 or "all", and
+/// "id", "name", "priority", "yieldable", "within", "owner_pid", "ttl_seconds", "wait_seconds" as a
+/// lease has them}.
+[[nodiscard]] Result<LeaseBody> balloon_body(const nlohmann::ordered_json& body, const View& view);
+
+/// The amount called "size" in `body`, which has nothing else.
+[[nodiscard]] Result<Amount> balloon_size(const nlohmann::ordered_json& body);
 
 /// A documented booking (contract S1-49): {"allocation_id": "llm", "required_mb": 2048, "gpu_id":
 /// 0}, and "owner_pid".

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <utility>
 
 #include "api/find_gpu.hpp"
 #include "api/lease_json.hpp"
+#include "api/lease_ask.hpp"
 #include "api/lease_request.hpp"
 #include "api/route.hpp"
 
@@ -16,88 +16,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int kCreated = 201;
-constexpr int kAccepted = 202;
-constexpr int kConflict = 409;
 constexpr int kGone = 410;
-constexpr int kTooMany = 429;
 constexpr std::uint64_t kLongestWatch = 300;
-
-Response with_status(int status, const ordered_json& json) {
-  Response response = json_response(json);
-  response.status = status;
-  return response;
-}
-
-/// A request that does not fit is refused with 409, one beyond its user's quota with 429, anything
-/// else with its usual status.
-Response denied(const ledger::Denial& denial) {
-  const bool does_not_fit = !denial.shortfalls.empty();
-  const bool is_over_quota = denial.error.code == ErrorCode::resource_exhausted;
-  return with_status(does_not_fit    ? kConflict
-                     : is_over_quota ? kTooMany
-                                     : http_status(denial.error.code),
-                     denial_json(denial));
-}
-
-ledger::Requester requester_of(const Call& call) {
-  const auto uid = call.request.peer_uid ? call.request.peer_uid() : std::nullopt;
-  const Peer peer{.via = call.request.via, .uid = uid};
-  return {
-      .uid = uid.value_or(static_cast<uid_t>(-1)),
-      .is_administrator = authorize(call.ports.authority, peer, Action::administer).has_value()};
-}
-
-/// The process a lease is to die with: the one named, which must be the requester's own.
-Result<ProcessId> owner_of(const LedgerPort& port, std::optional<pid_t> pid,
-                           const ledger::Requester& requester) {
-  if (!pid) {
-    return ProcessId{.boot = port.boot(), .pid = 0, .start_ticks = 0};
-  }
-  const auto owner = port.find_process(*pid);
-  if (!owner) {
-    return fail(ErrorCode::invalid_argument, fmt::format("there is no process {}", *pid),
-                "owner_pid is a process of this machine, as the daemon sees it");
-  }
-  if (owner->uid != requester.uid && !requester.is_administrator) {
-    return fail(ErrorCode::permission_denied,
-                fmt::format("process {} belongs to user {}", *pid, owner->uid),
-                "a lease may die with a process of your own");
-  }
-  return owner->id;
-}
-
-/// Processes that share a ledger make up ids at the same moment, so no clock will do.
-std::string made_up_id() {
-  std::random_device random;
-  return fmt::format("lease-{:08x}{:08x}", random(), random());
-}
-
-/// A request, and who makes it.
-struct Ask {
-  ledger::Request request;
-  ledger::Requester requester;
-};
-
-/// What the body asks for, in the form that `read` knows.
-Result<Ask> ask_of(const Call& call,
-                   Result<LeaseBody> (*read)(const ordered_json& body, const View& view)) {
-  const auto json = parse_object(call.request.body);
-  if (!json) {
-    return std::unexpected(json.error());
-  }
-  auto body = read(*json, *call.view);
-  if (!body) {
-    return std::unexpected(body.error());
-  }
-  const ledger::Requester requester = requester_of(call);
-  auto owner = owner_of(call.ports.ledger, body->owner_pid, requester);
-  if (!owner) {
-    return std::unexpected(owner.error());
-  }
-  body->request.owner = *owner;
-  return Ask{std::move(body->request), requester};
-}
 
 /// Answers with what `render` makes of the ledger.
 void show(const Call& call, Responder respond,
@@ -142,22 +62,14 @@ Result<void> post_lease(const Call& call, Responder respond) {
   if (!ask) {
     return std::unexpected(ask.error());
   }
-  if (ask->request.id.empty()) {
-    ask->request.id = made_up_id();
-  }
-  const auto make = [ports = &call.ports](const ledger::Answer& answer) {
-    if (answer.outcome == ledger::Outcome::denied) {
-      return denied(answer.denial);
-    }
-    const auto view = ports->view();
-    return with_status(
-        answer.outcome == ledger::Outcome::granted ? kCreated : kAccepted,
-        lease_json(
-            {.lease = answer.lease, .place = answer.place, .user = {}, .used = {}, .peak = {}},
-            view.get(), ports->now()));
-  };
-  call.ports.ledger.ask(std::move(ask->request), ask->requester,
-                        answer_to<ledger::Answer>(std::move(respond), make));
+  call.ports.ledger.ask(
+      std::move(ask->request), ask->requester,
+      answer_to<ledger::Answer>(std::move(respond), [ports = &call.ports](const auto& answer) {
+        return response_to(answer, [ports](const LeaseReport& report) {
+          const auto view = ports->view();
+          return lease_json(report, view.get(), ports->now());
+        });
+      }));
   return {};
 }
 

@@ -74,6 +74,11 @@ struct LedgerPort {
       [](const auto&, const auto&, const Answer<ledger::Answer>& answer) { refuse(answer); };
   std::function<void(std::string id, ledger::Requester, Answer<LeaseReport>)> release =
       [](const auto&, const auto&, const Answer<LeaseReport>& answer) { refuse(answer); };
+  /// So much on every GPU of a lease from now on.
+  std::function<void(std::string id, Bytes each, ledger::Requester, Answer<ledger::Answer>)>
+      resize = [](const auto&, Bytes, const auto&, const Answer<ledger::Answer>& answer) {
+        refuse(answer);
+      };
   /// Answers when the request is granted or over, or with how it stands after `patience`.
   std::function<void(std::string id, std::chrono::seconds patience, Answer<LeaseStanding>)> watch =
       [](const auto&, const auto&, const Answer<LeaseStanding>& answer) { refuse(answer); };

@@ -178,6 +178,13 @@ Result<Response> post_gpu_monitoring_stop(const Call& call);
 Result<Response> get_gpu_config(const Call& call);
 Result<void> put_gpu_config(const Call& call, Responder respond);
 
+// balloon_routes.cpp
+Result<void> get_balloons(const Call& call, Responder respond);
+Result<void> post_balloon(const Call& call, Responder respond);
+Result<void> put_balloon(const Call& call, Responder respond);
+Result<void> post_balloon_pass_on(const Call& call, Responder respond);
+Result<void> delete_balloon(const Call& call, Responder respond);
+
 // lease_routes.cpp
 Result<void> post_lease(const Call& call, Responder respond);
 Result<void> get_leases(const Call& call, Responder respond);

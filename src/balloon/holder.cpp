@@ -16,6 +16,9 @@ constexpr std::size_t kChunk = 4096;
 /// How long a killed process may take to be gone: its memory is given back meanwhile.
 constexpr std::chrono::milliseconds kReapPatience{2'000};
 
+/// How long nobody is asked whether to go on.
+constexpr std::chrono::milliseconds kSlice{100};
+
 /// How long from the end of the line to the end of the process.
 constexpr std::chrono::milliseconds kEndPatience{200};
 
@@ -82,8 +85,11 @@ Result<HolderState> Holder::await(std::uint64_t number, Clock::time_point until,
       return std::unexpected(kill_for(std::move(message.error())));
     }
     const auto left = until - Clock::now();
-    if (left <= Clock::duration::zero() || !process_->wait(left)) {
+    if (left <= Clock::duration::zero() || (number == 0 && settings_.is_cancelled())) {
       return std::unexpected(silence());
+    }
+    if (!process_->wait(std::min<Clock::duration>(left, kSlice))) {
+      continue;
     }
     std::string arrived;
     if (!process_->receive(arrived, kChunk)) {

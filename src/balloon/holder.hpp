@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ class Holder {
     /// How long after a deadline the holder may still say that it has undone its growth.
     std::chrono::milliseconds grace{5'000};
     Bytes chunk_size = mib(100);
+    /// Asked now and then while it starts: true gives up.
+    std::function<bool()> is_cancelled = [] { return false; };
   };
 
   /// Starts a holder for the GPU or MIG instance `gpu_uuid`. `not_found` without such a GPU or

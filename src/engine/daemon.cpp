@@ -88,11 +88,13 @@ Daemon::Daemon(Options options, std::optional<StateDirLock> lock,
                 .log_to_stderr = options_.log_to_stderr,
                 .color = options_.color},
                options_.settings.config()),
+      balloons_({.holder = options_.gpu_holder}),
       ledger_({.root = options_.root,
                .store = open_ledger(
                    state_lock_ ? std::optional{options_.state_dir / "ledger.db"} : std::nullopt,
                    why_no_state_dir),
-               .look_again = [this] { look_again(); }}) {
+               .look_again = [this] { look_again(); },
+               .balloons = [this](const auto& balloons) { balloons_.keep(balloons); }}) {
   self_.pid = ::getpid();
   self_.started = started_;
 }
@@ -126,6 +128,7 @@ void Daemon::stop() {
     server_thread_.join();
   }
   ledger_.stop();
+  balloons_.stop();
   speed_file_.reset();
   gpu_source_.stop();
   outlets_.stop(kStopGrace);
@@ -193,7 +196,7 @@ void Daemon::tick(sources::Thoroughness thoroughness) {
     tell(engine_.record(std::move(event)));
   }
   view_.set(tick.view);
-  ledger_.observe(*tick.view);
+  ledger_.observe(*tick.view, balloons_.holdings());
   broadcast();
   give_answers();
   if (tick.sample) {
@@ -394,6 +397,7 @@ api::Ports Daemon::ports() {
                 outlets_.events(std::move(query), std::move(answer));
               },
           .ledger = ledger_.port(),
+          .balloons = balloons_.port(),
           .now = read_clock,
           .authority = {.daemon_uid = ::geteuid()}};
 }

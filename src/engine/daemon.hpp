@@ -14,6 +14,7 @@
 #include "actions/speed_file.hpp"
 #include "api/api.hpp"
 #include "config/settings.hpp"
+#include "engine/balloon_keeper.hpp"
 #include "engine/engine.hpp"
 #include "engine/guard_thread.hpp"
 #include "engine/inbox.hpp"
@@ -42,6 +43,7 @@ class Daemon {
     std::optional<std::filesystem::path> spare_socket;
     sources::Root root;
     std::vector<std::string> gpu_helper;  ///< What to start for GPUs; empty: none are watched.
+    std::vector<std::string> gpu_holder;  ///< What to start to hold memory of one.
     bool log_to_stderr = true;
     bool color = false;
   };
@@ -110,6 +112,7 @@ class Daemon {
   std::optional<actions::SpeedFile> speed_file_;
   Engine engine_;
   Outlets outlets_;
+  BalloonKeeper balloons_;  ///< Before the ledger, which tells it.
   LedgerOffice ledger_;
   std::atomic<bool> is_asked_to_look_ = false;
   api::DaemonView self_;

@@ -29,6 +29,27 @@ std::unexpected<Error> too_busy() {
               "try again in a moment");
 }
 
+bool is_balloon(const Lease& lease) {
+  return lease.is_granted() && lease.demand.kind == ledger::LeaseKind::balloon;
+}
+
+std::vector<Lease> balloons_of(const Book& book) {
+  std::vector<Lease> balloons;
+  for (const auto& [id, lease] : book.leases()) {
+    if (is_balloon(lease)) {
+      balloons.push_back(lease);
+    }
+  }
+  return balloons;
+}
+
+bool touches_balloons(const Book& book) {
+  return std::ranges::any_of(book.changes(), [&book](const auto& change) {
+    const Lease* const now = book.find(change.first);
+    return (change.second && is_balloon(*change.second)) || (now != nullptr && is_balloon(*now));
+  });
+}
+
 /// Nobody is promised memory on a machine that has not been looked at.
 std::optional<Error> unseen(bool has_sample) {
   if (has_sample) {
@@ -100,6 +121,26 @@ void LedgerDesk::release(std::string id, ledger::Requester requester,
               for (Lease& lease : *released) {
                 turn_.happened.push_back({Happening::Kind::released, std::move(lease)});
                 end(turn_.happened.back());
+              }
+            },
+            [result, answer](const Result<void>& committed) {
+              answer(committed ? std::move(*result) : std::unexpected(committed.error()));
+            }});
+  if (!posted) {
+    answer(too_busy());
+  }
+}
+
+void LedgerDesk::resize(std::string id, Bytes each, ledger::Requester requester,
+                        const LedgerPort::Answer<ledger::Answer>& answer) {
+  const auto result = std::make_shared<Result<ledger::Answer>>(too_busy());
+  const bool posted =
+      post({[this, result, id = std::move(id), each, requester](Book& book) {
+              if (auto error = unseen(has_sample_)) {
+                *result = std::unexpected(std::move(*error));
+              } else {
+                *result = ledger::resize(book, {sample_.supply, sample_.rules, options_.clock()},
+                                         id, each, requester);
               }
             },
             [result, answer](const Result<void>& committed) {
@@ -254,6 +295,10 @@ void LedgerDesk::take_turn(const std::vector<Task>& tasks, std::vector<Watcher> 
     return;
   }
   answer_watchers();
+  if (turn_.balloons) {
+    balloons_are_known_ = true;
+    options_.balloons(*turn_.balloons);
+  }
   if (turn_.view) {
     view_.set(turn_.view);
     view_made_ = options_.clock().mono;
@@ -320,6 +365,9 @@ void LedgerDesk::decide(Book& book, const std::vector<Task>& tasks, bool is_samp
   }
   if (has_sample_) {
     happen(ledger::serve(book, {sample_.supply, sample_.rules, now}));
+  }
+  if (!balloons_are_known_ || touches_balloons(book)) {
+    turn_.balloons = balloons_of(book);
   }
   look_at_watched(book, now.mono);
   view_is_old_ |= is_sample || !book.changes().empty();

@@ -40,6 +40,9 @@ class LedgerDesk {
     /// those who wait. Called on the desk's thread.
     std::function<void()> look_again;
     std::function<Now()> clock;
+    /// All balloons that are granted, whenever that has changed. Called on the desk's thread; must
+    /// not block.
+    std::function<void(const std::vector<ledger::Lease>&)> balloons = [](const auto&) {};
   };
 
   explicit LedgerDesk(Options options);
@@ -49,6 +52,9 @@ class LedgerDesk {
            const api::LedgerPort::Answer<ledger::Answer>& answer);
   void release(std::string id, ledger::Requester requester,
                const api::LedgerPort::Answer<api::LeaseReport>& answer);
+  /// See ledger::resize().
+  void resize(std::string id, Bytes each, ledger::Requester requester,
+              const api::LedgerPort::Answer<ledger::Answer>& answer);
   void watch(std::string id, std::chrono::seconds patience,
              api::LedgerPort::Answer<api::LeaseStanding> answer);
   void forget(const api::LedgerPort::Answer<void>& answer);
@@ -91,6 +97,7 @@ class LedgerDesk {
     std::vector<ledger::Happening> happened;
     std::vector<std::optional<Result<api::LeaseStanding>>> over;  ///< By watcher.
     std::shared_ptr<const api::LedgerView> view;
+    std::optional<std::vector<ledger::Lease>> balloons;  ///< Absent: as they were.
     bool freed_memory_in_use = false;
   };
 
@@ -130,6 +137,7 @@ class LedgerDesk {
   std::vector<Watcher> watchers_;
   MonoTime view_made_;
   bool view_is_old_ = false;  ///< The book has changed since.
+  bool balloons_are_known_ = false;
 
   std::thread thread_;
 };

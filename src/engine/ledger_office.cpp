@@ -57,11 +57,12 @@ LedgerOffice::LedgerOffice(Options options)
       .is_alive = [this](const ProcessId& id) { return is_alive(root_, boot_, id); },
       .user_name = [this](uid_t uid) { return users_.name(uid); },
       .look_again = std::move(options.look_again),
-      .clock = read_clock});
+      .clock = read_clock,
+      .balloons = std::move(options.balloons)});
 }
 
-void LedgerOffice::observe(const api::View& view) {
-  desk_->observe(ledger_sample(view, desk_->view().get(), kinship_));
+void LedgerOffice::observe(const api::View& view, const std::vector<api::Holding>& holdings) {
+  desk_->observe(ledger_sample(view, desk_->view().get(), kinship_, holdings));
 }
 
 std::vector<Event> LedgerOffice::events(WallTime now) {
@@ -98,6 +99,10 @@ api::LedgerPort LedgerOffice::port() {
                     const auto& answer) { desk_->ask(std::move(request), requester, answer); },
       .release = [this](auto id, auto requester,
                         const auto& answer) { desk_->release(std::move(id), requester, answer); },
+      .resize =
+          [this](auto id, auto each, auto requester, const auto& answer) {
+            desk_->resize(std::move(id), each, requester, answer);
+          },
       .watch = [this](auto id, auto patience,
                       auto answer) { desk_->watch(std::move(id), patience, std::move(answer)); },
       .show = [this](const auto& answer) { desk_->show(answer); },

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "api/balloon_port.hpp"
 #include "api/ledger_port.hpp"
 #include "api/view.hpp"
 #include "core/alert.hpp"
@@ -25,13 +26,14 @@ class LedgerOffice {
   struct Options {
     sources::Root root;
     std::unique_ptr<ledger::Store> store;
-    std::function<void()> look_again;  ///< See LedgerDesk::Options.
+    std::function<void()> look_again;  ///< See LedgerDesk::Options, as for `balloons`.
+    std::function<void(const std::vector<ledger::Lease>&)> balloons = [](const auto&) {};
   };
 
   explicit LedgerOffice(Options options);
 
-  /// Tells the desk what a tick saw. One thread.
-  void observe(const api::View& view);
+  /// Tells the desk what a tick saw, and who holds balloons. One thread.
+  void observe(const api::View& view, const std::vector<api::Holding>& holdings = {});
 
   /// What has happened since the last call. Thread-safe.
   [[nodiscard]] std::vector<Event> events(WallTime now);

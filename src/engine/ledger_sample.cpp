@@ -74,7 +74,16 @@ std::vector<sources::Kin> accounts_of(const api::LedgerView* ledger) {
   return accounts;
 }
 
+/// Whose a process on a GPU is. Our own children are known by pid: no other process has it.
+std::optional<std::string> account_of(const ProcessId& process,
+                                      const std::vector<api::Holding>& holdings,
+                                      sources::Kinship& kinship, MonoTime now) {
+  const auto holding = std::ranges::find(holdings, process.pid, &api::Holding::pid);
+  return holding != holdings.end() ? holding->account : kinship.account_of(process, now);
+}
+
 std::map<std::string, Use, std::less<>> uses_of(const api::View& view, sources::Kinship& kinship,
+                                                const std::vector<api::Holding>& holdings,
                                                 MonoTime now) {
   std::map<std::string, Use, std::less<>> uses;
   // A failure leaves the accounts as they were: what they use counts one way or the other.
@@ -87,7 +96,7 @@ std::map<std::string, Use, std::less<>> uses_of(const api::View& view, sources::
       if (!process.identity || !process.memory) {
         continue;
       }
-      if (const auto account = kinship.account_of(process.identity->id, now)) {
+      if (const auto account = account_of(process.identity->id, holdings, kinship, now)) {
         add(uses[*account], gpu.reading->identity->uuid, *process.memory);
       }
     }
@@ -108,7 +117,8 @@ ledger::Rules rules_of(const api::View& view) {
 }  // namespace
 
 LedgerSample ledger_sample(const api::View& view, const api::LedgerView* ledger,
-                           sources::Kinship& kinship) {
+                           sources::Kinship& kinship,
+                           const std::vector<api::Holding>& holdings) {
   const MonoTime now = view.snapshot->at.mono;
   LedgerSample sample{.supply = {}, .rules = rules_of(view)};
   Supply& supply = sample.supply;
@@ -121,7 +131,7 @@ LedgerSample ledger_sample(const api::View& view, const api::LedgerView* ledger,
     supply.host = {.total = host->value.total, .available = host->value.available};
   }
   kinship.set_accounts(accounts_of(ledger));
-  supply.uses = uses_of(view, kinship, now);
+  supply.uses = uses_of(view, kinship, holdings, now);
   return sample;
 }
 

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "api/balloon_port.hpp"
 #include "api/ledger_port.hpp"
 #include "api/view.hpp"
 #include "core/process_id.hpp"
@@ -12,9 +13,11 @@
 namespace levee::engine {
 
 /// `kinship` tells which process belongs to which lease; it is refreshed here with the leases of
-/// `ledger`, which may be null.
+/// `ledger`, which may be null. The processes of `holdings` belong to their accounts whatever they
+/// look like.
 [[nodiscard]] LedgerSample ledger_sample(const api::View& view, const api::LedgerView* ledger,
-                                         sources::Kinship& kinship);
+                                         sources::Kinship& kinship,
+                                         const std::vector<api::Holding>& holdings = {});
 
 /// Whether the process is there still: the same pid with the same start time, and no zombie. A
 /// process without a pid lives as long as the boot.

@@ -42,7 +42,14 @@ bool is_about_ledger(int fd) {
   return found;
 }
 
-api::Ports ports_of(Published<api::View>& view, LedgerOffice& office) {
+/// Those that die with this process: the others are held by whose they are.
+std::vector<ledger::Lease> own(std::vector<ledger::Lease> balloons) {
+  std::erase_if(balloons,
+                [](const ledger::Lease& lease) { return lease.owner.pid != ::getpid(); });
+  return balloons;
+}
+
+api::Ports ports_of(Published<api::View>& view, LedgerOffice& office, BalloonKeeper& balloons) {
   const Error no_daemon{ErrorCode::unavailable, "no daemon is running",
                         "start one with `levee serve`"};
   return {
@@ -52,6 +59,7 @@ api::Ports ports_of(Published<api::View>& view, LedgerOffice& office) {
                             const auto& answer) { answer(std::unexpected(no_daemon)); },
       .stored_events = [=](const auto&, const auto& answer) { answer(std::unexpected(no_daemon)); },
       .ledger = office.port(),
+      .balloons = balloons.port(),
       .now = read_clock,
       .authority = {.daemon_uid = ::geteuid()}};
 }
@@ -75,19 +83,23 @@ LocalLedger::LocalLedger(Options options, std::unique_ptr<ledger::Store> store)
                                                        : std::vector<std::string>{}}),
       engine_(settings_, hostname()),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+      changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
+      balloons_({.holder = options_.gpu_holder}) {
   const auto look_again = [this] {
     wants_look_ = true;
     wake();
   };
   office_ = std::make_unique<LedgerOffice>(LedgerOffice::Options{
-      .root = options_.root, .store = std::move(store), .look_again = look_again});
+      .root = options_.root,
+      .store = std::move(store),
+      .look_again = look_again,
+      .balloons = [this](const auto& balloons) { balloons_.keep(own(balloons)); }});
   if (::inotify_add_watch(changes_.get(), options_.state_dir.c_str(),
                           IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
     changes_ = sources::Fd{};
   }
   look(kFirstPatience);
-  api_ = std::make_unique<api::Api>(ports_of(view_, *office_));
+  api_ = std::make_unique<api::Api>(ports_of(view_, *office_, balloons_));
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -96,6 +108,7 @@ LocalLedger::~LocalLedger() {
   wake();
   thread_.join();
   office_->stop();
+  balloons_.stop();
 }
 
 api::Response LocalLedger::call(std::string_view method, std::string_view target,
@@ -123,7 +136,7 @@ void LocalLedger::look(std::chrono::nanoseconds patience) {
   attribute(readings.gpus.gpus, identifier_, now.mono);
   const auto tick = engine_.tick(std::move(readings), {}, {}, read_clock());
   view_.set(tick.view);
-  office_->observe(*tick.view);
+  office_->observe(*tick.view, balloons_.holdings());
 }
 
 void LocalLedger::run(const std::stop_token& stop) {

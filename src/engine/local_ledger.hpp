@@ -17,6 +17,7 @@
 #include "config/settings.hpp"
 #include "engine/engine.hpp"
 #include "engine/ledger_office.hpp"
+#include "engine/balloon_keeper.hpp"
 #include "engine/published.hpp"
 #include "sources/file.hpp"
 #include "sources/host.hpp"
@@ -30,6 +31,7 @@ class LocalLedger {
     config::Settings settings;
     sources::Root root;
     std::vector<std::string> gpu_helper;
+    std::vector<std::string> gpu_holder;
     std::filesystem::path state_dir;
   };
 
@@ -63,6 +65,7 @@ class LocalLedger {
   sources::Fd wake_;     ///< eventfd
   sources::Fd changes_;  ///< inotify; empty where it cannot be had: then once a second is enough.
   std::atomic<bool> wants_look_ = false;
+  BalloonKeeper balloons_;  ///< Holds those that this process owns.
   std::unique_ptr<LedgerOffice> office_;
   std::unique_ptr<api::Api> api_;
   std::jthread thread_;

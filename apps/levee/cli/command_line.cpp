@@ -31,6 +31,8 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_ps(root, chosen);
   declare_run(root, chosen);
   declare_lease(root, chosen);
+  declare_reserve(root, chosen);
+  declare_balloon(root, chosen);
   declare_queue(root, chosen);
   declare_alerts(root, chosen);
   declare_fit(root, chosen);

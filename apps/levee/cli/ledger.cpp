@@ -70,6 +70,7 @@ Result<Ledger> Ledger::open(const Connection& connection, const std::optional<st
   auto local = engine::LocalLedger::open({.settings = std::move(*settings),
                                           .root = sources::Root{},
                                           .gpu_helper = gpu_helper(),
+                                          .gpu_holder = gpu_holder(),
                                           .state_dir = state_dir});
   if (!local) {
     return std::unexpected(local.error());
@@ -177,10 +178,10 @@ Result<Json> to_body(const LeaseWish& wish) {
   return body;
 }
 
-Result<Json> request_lease(Ledger& ledger, const Json& body) {
+Result<Json> request_lease(Ledger& ledger, const Json& body, std::string_view path) {
   const auto deadline = std::chrono::steady_clock::now() + kStarting;
   while (true) {
-    auto lease = ledger.call("POST", "/api/v1/leases", body);
+    auto lease = ledger.call("POST", path, body);
     if (lease || lease.error().code != ErrorCode::unavailable ||
         std::chrono::steady_clock::now() > deadline) {
       return lease;

@@ -54,8 +54,9 @@ void add_lease_wish(CLI::App& command, LeaseWish& wish);
 /// The body of POST /api/v1/leases; with `fit`, that of estimate_for() is yet to be added.
 [[nodiscard]] Result<Json> to_body(const LeaseWish& wish);
 
-/// POST /api/v1/leases; patient with a daemon that has just started and knows nothing yet.
-[[nodiscard]] Result<Json> request_lease(Ledger& ledger, const Json& body);
+/// POST; patient with a daemon that has just started and knows nothing yet.
+[[nodiscard]] Result<Json> request_lease(Ledger& ledger, const Json& body,
+                                         std::string_view path = "/api/v1/leases");
 
 /// Waits until a request in line is granted; `tell` hears of its place whenever that changes.
 /// timed_out with the reason when it is over instead.

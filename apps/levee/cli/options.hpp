@@ -37,6 +37,8 @@ void add_footer(CLI::App& command, std::string_view examples, std::string_view e
 
 /// What the daemon and one look start to talk to GPU drivers: this same program.
 [[nodiscard]] std::vector<std::string> gpu_helper();
+/// The same for the process that holds memory of one.
+[[nodiscard]] std::vector<std::string> gpu_holder();
 
 // One per subcommand, in the file of that name: declares its options and stores in `chosen` what
 // to run when it was named.
@@ -57,5 +59,7 @@ void declare_doctor(CLI::App& root, Run& chosen);
 void declare_demo(CLI::App& root, Run& chosen);
 void declare_gpu_helper(CLI::App& root, Run& chosen);
 void declare_gpu_holder(CLI::App& root, Run& chosen);
+void declare_reserve(CLI::App& root, Run& chosen);
+void declare_balloon(CLI::App& root, Run& chosen);
 
 }  // namespace levee::cli

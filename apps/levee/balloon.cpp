@@ -1,0 +1,171 @@
+// levee balloon: GPU memory that is held: list, resize, pass on, release.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/ask.hpp"
+#include "cli/balloons.hpp"
+#include "cli/output.hpp"
+#include "render/balloons.hpp"
+
+namespace levee::cli {
+namespace {
+
+struct Common {
+  Connection connection;
+  StyleWish style;
+  std::optional<std::string> config;
+  bool json = false;
+};
+
+void add_common(CLI::App& command, Common& common) {
+  command.add_flag("--json", common.json, "As JSON");
+  add_connection(command, common.connection);
+  add_config_file(command, common.config);
+  add_style(command, common.style);
+}
+
+Result<Ledger> open(const Common& common, const Surroundings& surroundings) {
+  return Ledger::open(common.connection, common.config, surroundings);
+}
+
+std::string target_of(const std::string& id) {
+  return "/api/v1/balloons?id=" + percent_encoded(id);
+}
+
+int list(const Common& options, const Surroundings& surroundings) {
+  auto ledger = open(options, surroundings);
+  const auto balloons =
+      ledger ? ledger->call("GET", "/api/v1/balloons") : std::unexpected(std::move(ledger.error()));
+  if (!balloons) {
+    return complain(balloons.error());
+  }
+  return print(options.json ? pretty(*balloons)
+                            : render_balloons(*balloons, style_for(options.style, surroundings)));
+}
+
+struct SizeOptions {
+  Common common;
+  std::string id;
+  std::string size;
+};
+
+int resize(const SizeOptions& options, const Surroundings& surroundings) {
+  auto ledger = open(options.common, surroundings);
+  if (!ledger) {
+    return complain(ledger.error());
+  }
+  const auto resized = ledger->call("PUT", target_of(options.id), {{"size", options.size}});
+  if (!resized) {
+    return complain(resized.error());
+  }
+  const auto held = await_balloon(*ledger, options.id, options.common.json);
+  if (!held) {
+    return complain(held.error());
+  }
+  return print(options.common.json ? pretty(*held)
+                                   : fmt::format("{} holds {}\n", options.id, held_of(*held)));
+}
+
+int pass_on(const SizeOptions& options, const Surroundings& surroundings) {
+  auto ledger = open(options.common, surroundings);
+  if (!ledger) {
+    return complain(ledger.error());
+  }
+  const auto passed = ledger->call("POST", "/api/v1/balloons/pass-on?id=" + percent_encoded(options.id),
+                                   {{"size", options.size}});
+  if (!passed) {
+    return complain(passed.error());
+  }
+  const Bytes bytes{static_cast<std::uint64_t>(number_at(*passed, "passed_on_bytes").value_or(0))};
+  return print(options.common.json
+                   ? pretty(*passed)
+                   : fmt::format("{} passed on {}\n", options.id, format_bytes(bytes)));
+}
+
+struct OneOptions {
+  Common common;
+  std::vector<std::string> ids;
+};
+
+int release(const OneOptions& options, const Surroundings& surroundings) {
+  auto ledger = open(options.common, surroundings);
+  if (!ledger) {
+    return complain(ledger.error());
+  }
+  int code = kOk;
+  for (const std::string& id : options.ids) {
+    const auto answer = ledger->call("DELETE", target_of(id));
+    if (!answer) {
+      code = complain(answer.error());
+      continue;
+    }
+    const std::string text = options.common.json ? pretty(*answer) : fmt::format("{} let go\n", id);
+    if (const int printed = print(text); printed != kOk) {
+      return printed;
+    }
+  }
+  return code;
+}
+
+template <class Options>
+void run_with(CLI::App& command, const std::shared_ptr<Options>& options, Run& chosen,
+              int (*run)(const Options&, const Surroundings&)) {
+  command.callback([options, run, &chosen] {
+    chosen = [options, run](const Surroundings& surroundings) {
+      return run(*options, surroundings);
+    };
+  });
+}
+
+void declare_sized(CLI::App& parent, Run& chosen, const char* name, const char* what,
+                   const char* example, const char* codes,
+                   int (*run)(const SizeOptions&, const Surroundings&)) {
+  const auto options = std::make_shared<SizeOptions>();
+  CLI::App* const command = parent.add_subcommand(name, what);
+  command->add_option("id", options->id, "The balloon's id")->required()->type_name("ID");
+  command->add_option("size", options->size, "On each of its GPUs: 6GB")
+      ->required()
+      ->type_name("SIZE");
+  add_common(*command, options->common);
+  add_footer(*command, example, codes);
+  run_with(*command, options, chosen, run);
+}
+
+}  // namespace
+
+void declare_balloon(CLI::App& root, Run& chosen) {
+  CLI::App* const balloon =
+      root.add_subcommand("balloon", "GPU memory that is held: list, resize, pass on, release");
+  balloon->require_subcommand(0, 1);
+  const auto shown = std::make_shared<Common>();
+  add_common(*balloon, *shown);
+  add_footer(*balloon, "levee balloon\nlevee balloon release my-balloon",
+             "0 shown, 1 it cannot be asked, 2 wrong use.");
+  CLI::App* const show = balloon->add_subcommand("list", "All of them");
+  const auto listed = std::make_shared<Common>();
+  add_common(*show, *listed);
+  add_footer(*show, "levee balloon list --json | jq '.balloons[].holdings'",
+             "0 shown, 1 it cannot be asked, 2 wrong use.");
+  run_with(*show, listed, chosen, list);
+  declare_sized(*balloon, chosen, "resize", "Hold another size",
+                "levee balloon resize my-balloon 6GB",
+                "0 it is held, 1 it cannot be (then as much is held as before), 2 wrong use.",
+                resize);
+  declare_sized(*balloon, chosen, "pass-on", "Let its owner have so much of it",
+                "levee balloon pass-on my-balloon 2GB",
+                "0 so much is free, 1 it cannot be asked, 2 wrong use.", pass_on);
+  const auto gone = std::make_shared<OneOptions>();
+  CLI::App* const let_go = balloon->add_subcommand("release", "Let it go");
+  let_go->add_option("id", gone->ids, "The balloon's id")->required()->type_name("ID ...");
+  add_common(*let_go, gone->common);
+  add_footer(*let_go, "levee balloon release my-balloon", "0 it is free, 1 it is not, 2 wrong use.");
+  run_with(*let_go, gone, chosen, release);
+  balloon->callback([balloon, shown, &chosen] {
+    if (balloon->get_subcommands().empty()) {
+      chosen = [shown](const Surroundings& surroundings) { return list(*shown, surroundings); };
+    }
+  });
+}
+
+}  // namespace levee::cli

@@ -1,0 +1,16 @@
+// Waiting until a balloon holds what it is to hold, with a bar for those who watch.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/ledger.hpp"
+
+namespace levee::cli {
+
+/// Waits until all of the balloon `id` is held; the balloon then. When it cannot be, or
+/// `is_stopped`, it is released: the error says why, `timed_out` after a stop. `quiet`: no bar.
+[[nodiscard]] Result<Json> await_balloon(Ledger& ledger, const std::string& id, bool quiet,
+                                         const std::function<bool()>& is_stopped = {});
+
+}  // namespace levee::cli

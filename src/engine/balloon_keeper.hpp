@@ -1,0 +1,51 @@
+// BalloonKeeper: holds what the ledger has promised to balloons: one process per balloon and GPU.
+// It follows the ledger: a balloon that is granted is held, one that is over is let go, whatever
+// became of those who asked for it. Thread-safe; nothing here blocks but the destructor and stop().
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "api/balloon_port.hpp"
+#include "engine/balloon_post.hpp"
+#include "ledger/lease.hpp"
+
+namespace levee::engine {
+
+class BalloonKeeper {
+ public:
+  explicit BalloonKeeper(BalloonPost::Settings settings);
+  ~BalloonKeeper() { stop(); }
+
+  /// All balloons that are granted now.
+  void keep(const std::vector<ledger::Lease>& balloons);
+
+  [[nodiscard]] api::BalloonPort port();
+  [[nodiscard]] std::vector<api::Holding> holdings() const;
+
+  /// Lets everything go, and holds nothing more. Idempotent.
+  void stop();
+
+ private:
+  using Posts = std::map<std::pair<std::string, std::string>, std::unique_ptr<BalloonPost>>;
+
+  void pass_on(const std::string& lease, Bytes bytes, const api::BalloonPort::Answer& done);
+  void run();
+
+  const BalloonPost::Settings settings_;
+  mutable std::mutex mutex_;
+  Posts posts_;  ///< By lease and UUID; guarded by mutex_, as is what follows.
+  std::vector<Posts> over_;  ///< To be let go by the thread: a driver may take its time.
+  bool is_stopped_ = false;
+  std::condition_variable wake_;
+
+  std::thread thread_;  // last: it uses the others
+};
+
+}  // namespace levee::engine
