@@ -154,7 +154,7 @@ Error HeldMemory::out_of_memory(Bytes missing, Bytes free) const {
 Result<void> HeldMemory::shrink(Bytes wanted) {
   const Bytes target = rounded_up(wanted);
   // The largest first: fewer calls, and freeing may be slow.
-  std::ranges::stable_sort(chunks_, std::greater{}, &Chunk::size);
+  std::ranges::sort(chunks_, std::greater{}, &Chunk::size);
   Bytes excess = in_chunks_ - target;
   for (std::size_t i = 0; i < chunks_.size();) {
     const Bytes size = chunks_.at(i).size;

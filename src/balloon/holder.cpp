@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sources/file.hpp"
+
 namespace levee::balloon {
 namespace {
 

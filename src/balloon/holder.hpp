@@ -52,7 +52,7 @@ class Holder {
   /// Holds `bytes` in all from now on; 0 gives everything back. `resource_exhausted` ("CUDA out of
   /// memory") and `timed_out` leave what was held before, unless the holder had to be killed: the
   /// message says so, and is_running() is false. `progress` is told of growth now and then; its
-  /// false stops it.
+  /// false stops it. It must neither throw nor use this object.
   [[nodiscard]] Result<HolderState> resize(Bytes bytes, std::chrono::milliseconds deadline,
                                            const Progress& progress = {});
 

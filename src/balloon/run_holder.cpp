@@ -230,6 +230,7 @@ Result<void> check_compute_mode(int gpu_id, int mode, bool has_mps) {
 }
 
 int run_holder(int line, const std::string& gpu, const Driver::Libraries& libraries) {
+  ::prctl(PR_SET_NAME, "levee-holder");
   watch_parent();
   auto memory = open_gpu(gpu, libraries);
   if (!memory) {

@@ -304,6 +304,7 @@ TEST(NoDriver, IsAnErrorWithAHint) {
   options.driver = *half;
   auto balloon = Balloon::make(0, {.mb = 1}, options);
   ASSERT_TRUE(balloon.has_value());
+  EXPECT_TRUE(balloon->status().has_value()) << "who only looks needs no CUDA";
   const Error error = failed(balloon->inflate());
   EXPECT_EQ(error.code, ErrorCode::not_found);
   EXPECT_THAT(error.message, HasSubstr("/nowhere/libcuda.so.1"));
