@@ -25,6 +25,8 @@ struct Options {
   std::string size;
   std::vector<std::string> gpus;
   std::optional<std::string> until_exit;
+  std::optional<std::string> owner;  ///< --for
+  std::optional<std::string> step;
   std::optional<std::string> ttl;
   std::optional<std::string> wait;
   std::optional<std::string> name;
@@ -49,13 +51,20 @@ Result<Json> body_of(const Options& options) {
   } else if (!options.gpus.empty()) {
     body["gpus"] = options.gpus;
   }
-  if (options.until_exit) {
-    const auto pid =
-        parse_count(*options.until_exit, "--until-exit", 1, std::numeric_limits<pid_t>::max());
+  const auto& owner = options.owner ? options.owner : options.until_exit;
+  if (owner) {
+    const auto pid = parse_count(*owner, options.owner ? "--for" : "--until-exit", 1,
+                                 std::numeric_limits<pid_t>::max());
     if (!pid) {
       return std::unexpected(pid.error());
     }
     body["owner_pid"] = *pid;
+  }
+  if (options.owner) {
+    body["baton"] = true;
+    if (options.step) {
+      body["step"] = *options.step;
+    }
   }
   const auto put_seconds = [&body](const char* member, const char* option,
                                    const std::optional<std::string>& text) -> Result<void> {
@@ -118,9 +127,10 @@ int run(const Options& options, const Surroundings& surroundings) {
     return complain(ledger.error());
   }
   if (!ledger->is_daemon()) {
-    if (options.until_exit) {
+    if (options.until_exit || options.owner) {
       return complain({ErrorCode::unavailable, "no daemon is running that could hold it",
-                       "start one with `levee serve`; without --until-exit this command holds it"},
+                       "start one with `levee serve`; without --until-exit and --for this command "
+                       "holds it"},
                       kFailed);
     }
     (*body)["owner_pid"] = ::getpid();
@@ -159,6 +169,16 @@ void declare_reserve(CLI::App& root, Run& chosen) {
       ->allow_extra_args(false);
   command->add_option("--until-exit", options->until_exit, "Let go when this process ends")
       ->type_name("PID");
+  CLI::Option* const owner =
+      command
+          ->add_option("--for", options->owner,
+                       "For what this process and its children take from now on: let go as they "
+                       "grow, and when it ends")
+          ->type_name("PID")
+          ->excludes("--until-exit");
+  command->add_option("--step", options->step, "So much is free ahead of them (1GB)")
+      ->type_name("SIZE")
+      ->needs(owner);
   command->add_option("--ttl", options->ttl, "Let go after this time")->type_name("TIME");
   command->add_option("--wait", options->wait, "Wait in line so long: 90s, 10m, 2h")
       ->type_name("TIME");
@@ -172,6 +192,7 @@ void declare_reserve(CLI::App& root, Run& chosen) {
   add_footer(*command,
              "id=$(levee reserve 4GB --gpu 0 --ttl 10m)\n"
              "levee reserve 50% --gpu all --until-exit $$\n"
+             "levee reserve 12GB --gpu 0 --for $(pgrep -f train.py)\n"
              "levee balloon release $id",
              "0 it is held (its id is printed), 1 it cannot be, 2 wrong use. Without a daemon the\n"
              "command itself holds it until it is stopped.");

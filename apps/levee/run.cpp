@@ -7,6 +7,7 @@
 
 #include "actions/job_process.hpp"
 #include "cli/ask.hpp"
+#include "cli/balloons.hpp"
 #include "cli/fit_question.hpp"
 #include "cli/ledger.hpp"
 #include "cli/output.hpp"
@@ -27,6 +28,8 @@ struct Options {
   std::optional<std::string> config;
   LeaseWish wish;
   std::vector<std::string> command;
+  bool hold = false;
+  std::optional<std::string> step;
   bool quiet = false;
 };
 
@@ -63,9 +66,51 @@ Result<Json> obtain(Ledger& ledger, const Options& options, Json body, pid_t own
   return wait_for_grant(ledger, text_at(*lease, "id").value_or(""), telling);
 }
 
+/// Where a command finds the id of the balloon that holds its memory.
+constexpr const char* kBalloonVariable = "LEVEE_BALLOON";
+
+/// An amount in JSON as the API reads it, exact to the byte.
+std::string size_of(std::optional<double> bytes) {
+  constexpr double kKilo = 1024;
+  return fmt::format("{}K", bytes.value_or(0) / kKilo);
+}
+
+/// Holds what was promised, within the job's account, and opens the first step; the balloon's id.
+Result<std::string> hold(Ledger& ledger, const Options& options, const Json& lease) {
+  Json gpus = Json::array();
+  for (const Json& share : list_at(lease, "gpus")) {
+    gpus.push_back(text_at(share, "uuid").value_or(""));
+  }
+  const std::string account = text_at(lease, "id").value_or("");
+  const Json& first = list_at(lease, "gpus").at(0);
+  Json body{{"id", account + ".balloon"},
+            {"name", text_at(lease, "name").value_or("")},
+            {"gpus", std::move(gpus)},
+            {"size", size_of(number_at(first, "bytes"))},
+            {"within", account},
+            {"owner_pid", ::getpid()}};
+  if (options.step) {
+    body["step"] = *options.step;
+  }
+  auto balloon = request_lease(ledger, body, "/api/v1/balloons");
+  if (!balloon) {
+    return std::unexpected(std::move(balloon.error()));
+  }
+  const std::string id = text_at(*balloon, "id").value_or("");
+  const auto held = await_balloon(ledger, id, options.quiet);
+  if (!held) {
+    return std::unexpected(held.error());
+  }
+  const auto begun =
+      ledger.call("POST", "/api/v1/balloons/pass-on?id=" + percent_encoded(id),
+                  {{"size", size_of(number_at(*held, "step_bytes"))}});
+  return begun ? Result<std::string>(id) : std::unexpected(begun.error());
+}
+
 /// What the command finds in its environment.
 actions::EnvironmentChanges environment_for(const Json& lease) {
   actions::EnvironmentChanges changes;
+  changes[kBalloonVariable] = std::nullopt;
   changes[std::string(sources::kLeaseVariable)] = text_at(lease, "id").value_or("");
   std::string uuids;
   for (const Json& share : list_at(lease, "gpus")) {
@@ -88,6 +133,10 @@ Json give_back(Ledger& ledger, const std::string& id) {
 }
 
 int run(const Options& options, const Surroundings& surroundings) {
+  if (options.hold && !options.wish.gpu_mem && !options.wish.fit) {
+    return not_run({ErrorCode::invalid_argument, "there is no GPU memory to hold",
+                    "add --gpu-mem, such as --gpu-mem 12GB"});
+  }
   auto body = to_body(options.wish);
   if (!body) {
     return not_run(body.error());
@@ -119,7 +168,17 @@ int run(const Options& options, const Surroundings& surroundings) {
     }
     const std::string id = text_at(*lease, "id").value_or("");
     say(options, fmt::format("promised {} (lease {})", amounts_of(*lease), id));
-    if (const auto begun = job->go(environment_for(*lease)); !begun) {
+    auto environment = environment_for(*lease);
+    if (options.hold) {
+      const auto balloon = hold(*ledger, options, *lease);
+      if (!balloon) {
+        give_back(*ledger, id);
+        return not_run(balloon.error());
+      }
+      say(options, fmt::format("held until the command takes it (balloon {})", *balloon));
+      environment[kBalloonVariable] = *balloon;
+    }
+    if (const auto begun = job->go(environment); !begun) {
       give_back(*ledger, id);
       return complain(begun.error(), actions::exit_code_of(begun.error()));
     }
@@ -147,6 +206,12 @@ void declare_run(CLI::App& root, Run& chosen) {
   command->add_option("command", options->command, "The command and its arguments, after --")
       ->required()
       ->type_name("COMMAND ...");
+  CLI::Option* const hold = command->add_flag(
+      "--hold", options->hold,
+      "Hold the GPU memory until the command takes it, so that nobody else can meanwhile");
+  command->add_option("--step", options->step, "With --hold: so much is free ahead of it (1GB)")
+      ->type_name("SIZE")
+      ->needs(hold);
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
   add_connection(*command, options->connection);
   add_config_file(*command, options->config);
@@ -154,6 +219,7 @@ void declare_run(CLI::App& root, Run& chosen) {
              "levee run --gpu-mem 12GB -- python train.py --epochs 3\n"
              "levee run --gpu-mem 30GB --gpus 2 --wait 2h -- torchrun train.py\n"
              "levee run --fit \"llama-3-8b --framework vllm --pool 20GB\" -- vllm serve …\n"
+             "levee run --gpu-mem 12GB --hold --step 2GB -- python train.py\n"
              "levee run --host-mem 8GB --name index -- ./build-index",
              "that of the command, or 128 + the signal that ended it. When it was not run: 125\n"
              "it does not fit, the wait is over or there is trouble, 126 it cannot be run, 127\n"

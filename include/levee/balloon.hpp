@@ -10,8 +10,8 @@
 // PyTorch is needed, and a program without a GPU starts all the same. It is freed by deflate(), by
 // the destructor, and by the driver when the process ends in whatever way.
 //
-// While a balloon is inflated its own program cannot use what it holds either: deflate or shrink it
-// before you allocate. Amounts are written as in levee/memory_spec.hpp; MB are binary. Nothing here
+// While a balloon is inflated its own program cannot use what it holds either: take() what you need
+// of it, or yield_to_owner() before you allocate. Amounts are written as in levee/memory_spec.hpp; MB are binary. Nothing here
 // throws but for want of host memory.
 //
 // Thread-safe: the calls of one balloon wait for each other; different balloons do not. A
@@ -36,6 +36,7 @@ namespace levee {
 
 namespace balloon {
 class Driver;
+class Mapping;
 }  // namespace balloon
 
 /// A GPU by the number nvidia-smi shows (PCI bus order, whatever CUDA_VISIBLE_DEVICES says), or by
@@ -95,6 +96,25 @@ struct BalloonStatus {
   }
 };
 
+/// GPU memory that was a balloon's, and is the program's own now: mapped at address(), readable and
+/// writable on its GPU in every context of this process. It is free when this goes, which may wait
+/// for work on the GPU that still uses it. Not thread-safe.
+class TakenMemory {
+ public:
+  TakenMemory(TakenMemory&&) noexcept;
+  TakenMemory& operator=(TakenMemory&&) noexcept;
+  ~TakenMemory();
+
+  [[nodiscard]] std::uint64_t address() const noexcept;  ///< A CUdeviceptr.
+  [[nodiscard]] void* data() const noexcept;             ///< The same.
+  [[nodiscard]] Bytes size() const noexcept;             ///< What was asked for, or a little more.
+
+ private:
+  friend class Balloon;
+  explicit TakenMemory(std::unique_ptr<balloon::Mapping> mapping);
+  std::unique_ptr<balloon::Mapping> mapping_;
+};
+
 /// The balloon of one GPU.
 ///
 /// Errors of the growing calls: `already_exists` (inflated already), `resource_exhausted` ("CUDA
@@ -143,6 +163,16 @@ class Balloon {
 
   /// Grows or shrinks until `target` is held in all; the new size.
   [[nodiscard]] Result<Bytes> allocate_to_target(const MemorySpec& target);
+
+  /// Gives `bytes` up, or all of it if less is held, for what this program allocates next; how much
+  /// that was. A neighbour that is quicker may have them: take() leaves no such gap.
+  [[nodiscard]] Result<Bytes> yield_to_owner(Bytes bytes);
+
+  /// Hands `bytes` over to this program: memory that the balloon holds becomes usable, and is never
+  /// free in between, so nobody else can have it. Whole chunks: up to one chunk more may come.
+  /// `resource_exhausted` when less is held, `unavailable` where the GPU does not manage virtual
+  /// memory (see docs/balloon.md).
+  [[nodiscard]] Result<TakenMemory> take(Bytes bytes);
 
   /// `unavailable` when the GPU does not answer.
   [[nodiscard]] Result<BalloonStatus> status() const;

@@ -28,6 +28,7 @@ class CudaDriver {
     find(driver.error_name, "cuGetErrorName");
     find(driver.retain, "cuDevicePrimaryCtxRetain");
     find(driver.set_current, "cuCtxSetCurrent");
+    find(driver.memory_info, "cuMemGetInfo_v2");
     find(driver.allocate, "cuMemAlloc_v2");
     find(driver.free, "cuMemFree_v2");
     find(driver.create, "cuMemCreate");
@@ -49,6 +50,7 @@ class CudaDriver {
   cuda::fn::GetErrorText* error_name = nullptr;
   cuda::fn::DevicePrimaryCtxRetain* retain = nullptr;
   cuda::fn::CtxSetCurrent* set_current = nullptr;
+  cuda::fn::MemGetInfo* memory_info = nullptr;
   cuda::fn::MemAlloc* allocate = nullptr;
   cuda::fn::MemFree* free = nullptr;
   cuda::fn::MemCreate* create = nullptr;

@@ -34,6 +34,9 @@ constexpr const char* kExamples = R"(Examples:
   simhog --mem 40GiB --step 1GiB --every 2  a leak: 1 GiB more every two seconds
   simhog --mem 1GiB --vmm --hold 2 --die-by SEGV
   simhog --mem 1GiB --race 8               eight copies at once; some may get nothing
+  simhog --mem 12GiB --step 1GiB --retry 2 what is refused is tried again for two seconds
+  simhog --thief                           take every byte that is seen free, as fast as it can
+  simhog --thief --mem 2GiB --every 0.1    look every 100 ms, and take no more than 2 GiB
 
 Exit code 3: the GPU had too little memory.)";
 
@@ -44,6 +47,8 @@ struct Options {
   double every_seconds = 0;            ///< Between two steps.
   double after_seconds = 0;            ///< Before the first one.
   std::optional<double> hold_seconds;  ///< Absent: for ever.
+  double retry_seconds = 0;            ///< How long a piece that is refused is tried again.
+  bool is_thief = false;
   int race = 1;
   std::optional<double> free_after_seconds;
   bool is_vmm = false;
@@ -118,6 +123,24 @@ class Hoard {
     held_ = 0;
   }
 
+  /// Whatever is free now, in one piece, up to what is wanted; how much was free.
+  std::uint64_t steal() {
+    constexpr std::uint64_t kBlock = 2 * kMiB;
+    std::size_t free = 0;
+    std::size_t total = 0;
+    if (driver_.memory_info(&free, &total) != cuda::Result::success) {
+      return 0;
+    }
+    const std::uint64_t bytes = std::min<std::uint64_t>(free, options_.bytes - held_);
+    std::uint64_t item = 0;
+    if (bytes >= kBlock &&
+        driver_.allocate(&item, bytes / kBlock * kBlock) == cuda::Result::success) {
+      items_.push_back(item);
+      held_ += bytes / kBlock * kBlock;
+    }
+    return free;
+  }
+
   [[nodiscard]] std::uint64_t held() const { return held_; }
   [[nodiscard]] bool is_full() const { return held_ >= options_.bytes; }
 
@@ -142,6 +165,40 @@ void wait_for(std::optional<double> seconds) {
   std::this_thread::sleep_for(std::chrono::duration<double>(*seconds));
 }
 
+/// A piece, or what is missing; tried again for as long as that is wanted.
+cuda::Result grow_patiently(Hoard& hoard, const Options& options) {
+  const auto until = std::chrono::steady_clock::now() +
+                     std::chrono::duration<double>(options.retry_seconds);
+  cuda::Result result = hoard.grow();
+  while (result == cuda::Result::out_of_memory && std::chrono::steady_clock::now() < until) {
+    std::this_thread::yield();
+    result = hoard.grow();
+  }
+  return result;
+}
+
+volatile std::sig_atomic_t is_told_to_end = 0;
+
+/// Takes all there is, says so, and then takes whatever comes free until it is told to end.
+int steal(Hoard& hoard, const Options& options) {
+  ::signal(SIGTERM, [](int) { is_told_to_end = 1; });
+  constexpr std::uint64_t kBlock = 2 * kMiB;
+  while (!hoard.is_full() && hoard.steal() >= kBlock) {
+  }
+  const std::uint64_t at_first = hoard.held();
+  say(fmt::format("holding pid={} gpu={} held_bytes={}", ::getpid(), options.gpu, at_first));
+  std::uint64_t largest = 0;
+  while (is_told_to_end == 0) {
+    largest = std::max(largest, hoard.steal());
+    if (options.every_seconds > 0) {
+      std::this_thread::sleep_for(std::chrono::duration<double>(options.every_seconds));
+    }
+  }
+  say(fmt::format("stole pid={} gpu={} stolen_bytes={} largest_free_bytes={}", ::getpid(),
+                  options.gpu, hoard.held() - at_first, largest));
+  return 0;
+}
+
 int hog(const Options& options) {
   const auto driver = CudaDriver::load();
   if (!driver) {
@@ -150,8 +207,11 @@ int hog(const Options& options) {
   Hoard hoard(*driver, options);
   cuda::Result result = hoard.open();
   wait_for(options.after_seconds);
+  if (options.is_thief && result == cuda::Result::success) {
+    return steal(hoard, options);
+  }
   while (result == cuda::Result::success && !hoard.is_full()) {
-    result = hoard.grow();
+    result = grow_patiently(hoard, options);
     wait_for(options.every_seconds);
   }
   if (result != cuda::Result::success) {
@@ -217,14 +277,17 @@ int run(int argc, char** argv) {
   std::string free_after;
   std::string every = "0";
   std::string after = "0";
+  std::string retry = "0";
   std::string signal;
   bool is_plain = false;
   app.add_option("--gpu", options.gpu, "CUDA device (default 0)");
-  app.add_option("--mem", memory, "How much, such as 2GiB")->required();
+  app.add_option("--mem", memory, "How much, such as 2GiB; of a thief: at most");
   app.add_option("--step", step, "Allocate in pieces of this size");
   app.add_option("--after", after, "Seconds to wait before the first piece");
   app.add_option("--every", every, "Seconds between two pieces");
   app.add_option("--hold", hold, "Seconds to hold it, or forever (the default)");
+  app.add_option("--retry", retry, "Seconds for which a piece that is refused is tried again");
+  app.add_flag("--thief", options.is_thief, "Take whatever comes free, until SIGTERM");
   app.add_option("--race", options.race, "Run this many copies at once")->check(CLI::Range(1, 256));
   app.add_option("--free-after", free_after, "Free it after so many seconds, before --hold begins");
   auto* plain = app.add_flag("--plain", is_plain, "Allocate with cuMemAlloc (the default)");
@@ -233,7 +296,12 @@ int run(int argc, char** argv) {
   app.add_option("--die-by", signal, "At the end die by this signal, such as KILL");
 
   return run_command(app, argc, argv, [&] {
-    const auto bytes = parse_memory(memory);
+    if (memory.empty() && !options.is_thief) {
+      return report(kProgram, {ErrorCode::invalid_argument, "nothing is asked for",
+                               "say how much: --mem 2GiB; only a thief takes everything"});
+    }
+    const auto bytes = memory.empty() ? Result<std::uint64_t>(UINT64_MAX) : parse_memory(memory);
+    const auto retried = parse_hold(retry);
     const auto piece = step.empty() ? bytes : parse_memory(step);
     const auto held = parse_hold(hold);
     const auto paused = parse_hold(every);
@@ -244,7 +312,7 @@ int run(int argc, char** argv) {
          {bytes ? nullptr : &bytes.error(), piece ? nullptr : &piece.error(),
           held ? nullptr : &held.error(), freed ? nullptr : &freed.error(),
           paused ? nullptr : &paused.error(), delayed ? nullptr : &delayed.error(),
-          died ? nullptr : &died.error()}) {
+          died ? nullptr : &died.error(), retried ? nullptr : &retried.error()}) {
       if (error != nullptr) {
         return report(kProgram, *error);
       }
@@ -257,6 +325,7 @@ int run(int argc, char** argv) {
     options.step = *piece;
     options.every_seconds = paused->value_or(0);
     options.after_seconds = delayed->value_or(0);
+    options.retry_seconds = retried->value_or(0);
     options.hold_seconds = *held;
     options.free_after_seconds = *freed;
     options.die_by = *died;

@@ -19,6 +19,7 @@ enum class HoldingState {
   growing,   ///< Memory is being taken.
   held,      ///< As much is held as there is to hold.
   failed,    ///< It could not be taken; it is tried again.
+  passed,    ///< Its owner has all that was promised: nothing is held any more.
 };
 
 [[nodiscard]] std::string_view to_string(HoldingState state) noexcept;
@@ -31,6 +32,7 @@ struct Holding {
   HoldingState state = HoldingState::starting;
   Bytes promised;            ///< The lease's share.
   Bytes passed_on;           ///< To its owner: of that, no more is held.
+  Bytes lost;                ///< Of what was passed on, so much did others take.
   Bytes held;                ///< By the driver, rounded up to its blocks, and the context.
   std::size_t chunks = 0;    ///< Allocations of the driver.
   std::optional<pid_t> pid;  ///< Of the process that holds it.

@@ -21,6 +21,8 @@ std::string_view to_string(HoldingState state) noexcept {
       return "held";
     case HoldingState::failed:
       return "failed";
+    case HoldingState::passed:
+      return "passed";
   }
   return "failed";
 }
@@ -50,6 +52,7 @@ ordered_json holding_json(const Holding& holding, const View* view) {
           {"state", to_string(holding.state)},
           {"promised_bytes", holding.promised.count},
           {"passed_on_bytes", holding.passed_on.count},
+          {"lost_bytes", holding.lost.count},
           {"held_bytes", holding.held.count},
           {"chunks", holding.chunks},
           {"pid", holding.pid ? ordered_json(*holding.pid) : ordered_json()},
@@ -66,6 +69,9 @@ ordered_json balloon_json(const LeaseReport& report, const std::vector<Holding>&
       parts.push_back(holding_json(each, view));
     }
   }
+  const auto& step = report.lease.demand.step;
+  json["baton"] = step.has_value();
+  json["step_bytes"] = step ? ordered_json(step->count) : ordered_json();
   json["holdings"] = std::move(parts);
   return json;
 }

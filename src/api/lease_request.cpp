@@ -31,9 +31,9 @@ constexpr std::array<std::string_view, 17> kLeaseKeys{"id",          "name",
                                                       "within",      "owner_pid",
                                                       "ttl_seconds", "wait_seconds",
                                                       "estimate"};
-constexpr std::array<std::string_view, 10> kBalloonKeys{
-    "size",   "gpus",      "id",          "name",         "priority", "yieldable",
-    "within", "owner_pid", "ttl_seconds", "wait_seconds"};
+constexpr std::array<std::string_view, 13> kBalloonKeys{
+    "size",      "gpus",        "id",           "name",  "priority", "yieldable", "within",
+    "owner_pid", "ttl_seconds", "wait_seconds", "baton", "step",     "step_bytes"};
 constexpr std::array<std::string_view, 4> kBookingKeys{"allocation_id", "required_mb", "gpu_id",
                                                        "owner_pid"};
 
@@ -198,6 +198,25 @@ void read_common(Members& members, LeaseBody& body) {
   body.owner_pid = owner_pid(members);
 }
 
+/// Whether it follows its owner, and by which steps. Within a job's account it does unless told not
+/// to: the job could not start otherwise.
+void read_baton(Members& members, LeaseBody& body) {
+  constexpr Bytes kUsualStep = gib(1);
+  Demand& demand = body.request.demand;
+  const bool has_owner = !demand.within.empty() || body.owner_pid;
+  const bool follows = members.flag("baton", !demand.within.empty());
+  const auto step = members.amount("step");
+  if (follows && !has_owner) {
+    members.refuse("there is nobody to hand the memory to",
+                   R"(say whose it is: "owner_pid", or "within" the lease of a job)");
+  } else if (!follows && step) {
+    members.refuse("a step is given, but the balloon follows nobody", R"(add "baton": true)");
+  }
+  if (follows) {
+    demand.step = step.value_or(kUsualStep);
+  }
+}
+
 }  // namespace
 
 Result<LeaseBody> lease_body(const ordered_json& body, const View& view) {
@@ -234,6 +253,7 @@ Result<LeaseBody> balloon_body(const ordered_json& body, const View& view) {
   request.demand.kind = ledger::LeaseKind::balloon;
   read_balloon_gpus(members, view, size_of(members), request.demand);
   read_common(members, result);
+  read_baton(members, result);
   if (members.error()) {
     return std::unexpected(*members.error());
   }

@@ -98,6 +98,18 @@ struct Balloon::Impl {
   std::unique_ptr<HeldMemory> held;
 };
 
+TakenMemory::TakenMemory(std::unique_ptr<balloon::Mapping> mapping)
+    : mapping_(std::move(mapping)) {}
+TakenMemory::TakenMemory(TakenMemory&&) noexcept = default;
+TakenMemory& TakenMemory::operator=(TakenMemory&&) noexcept = default;
+TakenMemory::~TakenMemory() = default;
+
+std::uint64_t TakenMemory::address() const noexcept { return mapping_->address(); }
+void* TakenMemory::data() const noexcept {
+  return reinterpret_cast<void*>(mapping_->address());  // NOLINT(performance-no-int-to-ptr)
+}
+Bytes TakenMemory::size() const noexcept { return mapping_->size(); }
+
 Result<Balloon> Balloon::make(const GpuRef& gpu, const Reserve& reserve, BalloonOptions options) {
   const auto amount = amount_of(reserve);
   if (!amount) {
@@ -185,6 +197,31 @@ Result<Bytes> Balloon::allocate_to_target(const MemorySpec& target) {
   const auto amount = target.amount();
   const std::scoped_lock lock(impl_->mutex);
   return impl_->hold_total(amount);
+}
+
+Result<Bytes> Balloon::yield_to_owner(Bytes bytes) {
+  const std::scoped_lock lock(impl_->mutex);
+  const Bytes before = impl_->allocated();
+  if (before == Bytes{}) {
+    return Bytes{};
+  }
+  if (auto shrunk = impl_->held->resize(before - bytes, {}); !shrunk) {
+    return std::unexpected(std::move(shrunk.error()));
+  }
+  return before - impl_->allocated();
+}
+
+Result<TakenMemory> Balloon::take(Bytes bytes) {
+  const std::scoped_lock lock(impl_->mutex);
+  const auto opened = impl_->open();
+  if (!opened) {
+    return std::unexpected(opened.error());
+  }
+  auto mapping = (*opened)->take(bytes);
+  if (!mapping) {
+    return std::unexpected(std::move(mapping.error()));
+  }
+  return TakenMemory(std::move(*mapping));
 }
 
 Result<BalloonStatus> Balloon::status() const {

@@ -103,6 +103,11 @@ CudaLibrary::CudaLibrary(void* handle) : handle_(handle) {
   look_up(granularity, {"cuMemGetAllocationGranularity"});
   look_up(create, {"cuMemCreate"});
   look_up(release, {"cuMemRelease"});
+  look_up(reserve_addresses, {"cuMemAddressReserve"});
+  look_up(free_addresses, {"cuMemAddressFree"});
+  look_up(map, {"cuMemMap"});
+  look_up(unmap, {"cuMemUnmap"});
+  look_up(set_access, {"cuMemSetAccess"});
   is_complete_ = has_what_it_must;
 }
 

@@ -66,6 +66,11 @@ class CudaLibrary {
   CudaFunction<cuda::fn::MemGetAllocationGranularity> granularity;
   CudaFunction<cuda::fn::MemCreate> create;
   CudaFunction<cuda::fn::MemRelease> release;
+  CudaFunction<cuda::fn::MemAddressReserve> reserve_addresses;
+  CudaFunction<cuda::fn::MemAddressFree> free_addresses;
+  CudaFunction<cuda::fn::MemMap> map;
+  CudaFunction<cuda::fn::MemUnmap> unmap;
+  CudaFunction<cuda::fn::MemSetAccess> set_access;
 
  private:
   explicit CudaLibrary(void* handle);
@@ -76,6 +81,27 @@ class CudaLibrary {
   void* handle_;
   bool is_complete_ = true;
   CudaFunction<cuda::fn::GetErrorText> error_string_;
+};
+
+/// Makes a context the thread's own while it lives, and then the one that was there before. Of
+/// nullptr nothing comes.
+class EnteredContext {
+ public:
+  EnteredContext(const CudaLibrary& cuda, cuda::Context context)
+      : cuda_(cuda),
+        is_in_(context != nullptr && cuda.push_context(context) == cuda::Result::success) {}
+  EnteredContext(const EnteredContext&) = delete;
+  EnteredContext& operator=(const EnteredContext&) = delete;
+  ~EnteredContext() {
+    if (is_in_) {
+      cuda::Context ours = nullptr;
+      cuda_.pop_context(&ours);
+    }
+  }
+
+ private:
+  const CudaLibrary& cuda_;
+  const bool is_in_;
 };
 
 /// "01234567-89ab-cdef-0123-456789abcdef", as it stands in NVML's texts after "GPU-" or "MIG-".

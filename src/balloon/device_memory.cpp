@@ -20,25 +20,6 @@ cuda::AllocationProp on_device(cuda::Device device) {
   return prop;
 }
 
-/// Makes a context the thread's own while it lives, and then the one that was there before.
-class Entered {
- public:
-  Entered(const CudaLibrary& cuda, cuda::Context context)
-      : cuda_(cuda), is_in_(context != nullptr && cuda.push_context(context) == Answer::success) {}
-  Entered(const Entered&) = delete;
-  Entered& operator=(const Entered&) = delete;
-  ~Entered() {
-    if (is_in_) {
-      cuda::Context ours = nullptr;
-      cuda_.pop_context(&ours);
-    }
-  }
-
- private:
-  const CudaLibrary& cuda_;
-  const bool is_in_;
-};
-
 /// The driver no longer knows what was to be released: with the context it was part of, or with
 /// the program's whole use of the driver, it was given up before.
 bool is_gone_already(Answer answer) {
@@ -142,7 +123,7 @@ Result<DeviceMemory::Chunk> DeviceMemory::create(Bytes size) {
 }
 
 Answer DeviceMemory::try_create(Bytes size, std::uint64_t& handle) const {
-  const Entered entered(*cuda_, context_);
+  const EnteredContext entered(*cuda_, context_);
   if (method_ == Method::plain) {
     return cuda_->allocate(&handle, size.count);
   }
@@ -158,8 +139,23 @@ bool DeviceMemory::release(const Chunk& chunk) noexcept {
   return answer == Answer::success || is_gone_already(answer);
 }
 
+Result<std::unique_ptr<Mapping>> DeviceMemory::map(std::span<const Chunk> chunks) const {
+  if (method_ == Method::plain) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("GPU {} does not manage virtual memory: what a balloon holds there "
+                            "cannot be mapped",
+                            gpu_.gpu_id),
+                "give it up with yield_to_owner() and allocate at once");
+  }
+  std::vector<Mapping::Piece> pieces;
+  for (const Chunk& chunk : chunks) {
+    pieces.push_back({chunk.handle, chunk.size});
+  }
+  return Mapping::make(cuda_, device_, pieces);
+}
+
 Answer DeviceMemory::try_release(std::uint64_t handle) const {
-  const Entered entered(*cuda_, context_);
+  const EnteredContext entered(*cuda_, context_);
   return method_ == Method::plain ? cuda_->free(handle) : cuda_->release(handle);
 }
 
@@ -202,7 +198,7 @@ Result<DeviceMemory::Figures> DeviceMemory::figures() const {
     return figures;
   }
   // What allocations are judged by, where a cgroup's limit binds this process.
-  const Entered entered(*cuda_, context_);
+  const EnteredContext entered(*cuda_, context_);
   std::size_t free = 0;
   std::size_t total = 0;
   if (const Answer answer = cuda_->memory_info(&free, &total); answer != Answer::success) {

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "balloon/driver.hpp"
+#include "balloon/mapping.hpp"
 #include "levee/bytes.hpp"
 #include "levee/result.hpp"
 
@@ -53,6 +55,10 @@ class DeviceMemory {
   /// False when the driver would not take it back: it is still held.
   [[nodiscard]] bool release(const Chunk& chunk) noexcept;
 
+  /// Makes `chunks` usable in this process; they are still to be released, and stay while they are
+  /// mapped. `unavailable` for plain ones.
+  [[nodiscard]] Result<std::unique_ptr<Mapping>> map(std::span<const Chunk> chunks) const;
+
   /// Gives up the context, if one was taken. Only when no piece is held.
   void leave() noexcept;
 
@@ -64,6 +70,7 @@ class DeviceMemory {
   /// this program had one already.
   [[nodiscard]] Bytes context_bytes() const noexcept { return context_bytes_; }
   [[nodiscard]] const Gpu& gpu() const noexcept { return gpu_; }
+  [[nodiscard]] const std::shared_ptr<const Driver>& driver() const noexcept { return driver_; }
 
   /// cudaComputeMode: 0 shared, 2 prohibited, 3 exclusive process.
   [[nodiscard]] int compute_mode() const noexcept;

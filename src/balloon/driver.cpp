@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "gpus/nvml_figures.hpp"
+#include "gpus/nvml_processes.hpp"
 
 namespace levee::balloon {
 namespace {
@@ -37,6 +38,12 @@ std::optional<int> as_index(std::string_view text) {
 }
 
 bool is_uuid(std::string_view text) { return text.starts_with("GPU-") || text.starts_with("MIG-"); }
+
+Error silence_of(const Gpu& gpu, const gpus::NvmlInquiry& inquiry) {
+  return {ErrorCode::unavailable,
+          fmt::format("GPU {} does not answer ({})", gpu.gpu_id, inquiry.detail()),
+          "run nvidia-smi; a GPU that fell off the bus comes back with a reset or a restart"};
+}
 
 /// Those that `name` may mean: a whole GPU by its index, anything by the beginning of its UUID.
 std::vector<Gpu> named(const std::vector<Gpu>& all, std::string_view name) {
@@ -155,11 +162,18 @@ Result<std::optional<GpuMemory>> Driver::memory(const Gpu& gpu) const {
   gpus::NvmlInquiry inquiry(*nvml_, gpu.handle);
   const auto memory = gpus::read_memory(inquiry);
   if (inquiry.condition() != GpuCondition::ok) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("GPU {} does not answer ({})", gpu.gpu_id, inquiry.detail()),
-                "run nvidia-smi; a GPU that fell off the bus comes back with a reset or a restart");
+    return std::unexpected(silence_of(gpu, inquiry));
   }
   return memory;
+}
+
+Result<std::optional<std::vector<GpuProcess>>> Driver::processes(const Gpu& gpu) const {
+  gpus::NvmlInquiry inquiry(*nvml_, gpu.handle);
+  auto processes = gpus::NvmlProcesses().list(inquiry);
+  if (inquiry.condition() != GpuCondition::ok) {
+    return std::unexpected(silence_of(gpu, inquiry));
+  }
+  return processes;
 }
 
 Result<std::optional<double>> Driver::utilization(const Gpu& gpu) const {
@@ -167,9 +181,7 @@ Result<std::optional<double>> Driver::utilization(const Gpu& gpu) const {
   gpus::NvmlInquiry inquiry(*nvml_, gpu.handle);
   const auto load = inquiry.get<nvml::Utilization>(nvml_->utilization);
   if (inquiry.condition() != GpuCondition::ok) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("GPU {} does not answer ({})", gpu.gpu_id, inquiry.detail()),
-                "run nvidia-smi");
+    return std::unexpected(silence_of(gpu, inquiry));
   }
   // Drivers are known to write larger numbers when they do not know.
   return load && load->gpu <= kWhole ? std::optional<double>(load->gpu) : std::nullopt;

@@ -49,6 +49,10 @@ class Driver {
   /// What NVML says of its memory; nothing where memory is unified. `unavailable` when it is lost.
   [[nodiscard]] Result<std::optional<GpuMemory>> memory(const Gpu& gpu) const;
 
+  /// The processes on it and what each of them holds; nothing where the driver does not tell.
+  /// `unavailable` when it is lost.
+  [[nodiscard]] Result<std::optional<std::vector<GpuProcess>>> processes(const Gpu& gpu) const;
+
   /// Percent of the last sample; nothing for MIG instances and drivers that do not tell.
   [[nodiscard]] Result<std::optional<double>> utilization(const Gpu& gpu) const;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -166,6 +167,54 @@ Result<void> HeldMemory::shrink(Bytes wanted) {
   }
   // What is left over is smaller than every chunk that could be dropped.
   return excess == Bytes{} || chunks_.back().size <= excess ? Result<void>{} : split_last(excess);
+}
+
+Result<std::unique_ptr<Mapping>> HeldMemory::take(Bytes bytes) {
+  if (bytes == Bytes{} || bytes > in_chunks_) {
+    return fail(bytes == Bytes{} ? ErrorCode::invalid_argument : ErrorCode::resource_exhausted,
+                fmt::format("{} cannot be taken of a balloon that holds {}", in_mb(bytes),
+                            in_mb(in_chunks_)),
+                "take at most what it holds, and allocate the rest");
+  }
+  const std::size_t first = choose(rounded_up(bytes));
+  auto mapping = memory_->map(std::span(chunks_).subspan(first));
+  if (mapping) {
+    drop_from(first);  // The mapping keeps what they stand for.
+    requested_ = std::min(requested_, in_chunks_);
+    if (chunks_.empty()) {
+      memory_->leave();
+    }
+  }
+  return mapping;
+}
+
+/// Moves chunks of `bytes` together, or of little more, to the end; the first of them. Whole ones:
+/// to split one on a full GPU would leave a gap.
+std::size_t HeldMemory::choose(Bytes bytes) {
+  std::ranges::sort(chunks_, std::less{}, &Chunk::size);
+  // Large ones from the back as long as they fit, and then the smallest that covers what is left.
+  std::size_t first = chunks_.size();
+  std::size_t next = first;
+  Bytes missing = bytes;
+  while (next > 0 && missing > Bytes{}) {
+    --next;
+    if (const Bytes size = chunks_.at(next).size; size <= missing) {
+      missing -= size;
+      std::rotate(chunks_.begin() + static_cast<std::ptrdiff_t>(next),
+                  chunks_.begin() + static_cast<std::ptrdiff_t>(next) + 1,
+                  chunks_.begin() + static_cast<std::ptrdiff_t>(first));
+      --first;
+    }
+  }
+  if (missing > Bytes{}) {
+    const auto rest = std::span(chunks_).first(first);
+    const auto cover = std::ranges::lower_bound(rest, missing, {}, &Chunk::size);
+    std::rotate(chunks_.begin() + (cover - rest.begin()),
+                chunks_.begin() + (cover - rest.begin()) + 1,
+                chunks_.begin() + static_cast<std::ptrdiff_t>(first));
+    --first;
+  }
+  return first;
 }
 
 /// Gives back a part of the last chunk. Its other part is allocated first, so that nobody finds

@@ -36,6 +36,10 @@ class HeldMemory {
   /// will not take back stays in held() and is tried again with the next call.
   Bytes release() noexcept;
 
+  /// Hands chunks of `bytes` together, or up to one chunk more, over to this process: they are mapped
+  /// and no longer held, and nothing is free in between. `resource_exhausted` when less is held.
+  [[nodiscard]] Result<std::unique_ptr<Mapping>> take(Bytes bytes);
+
   /// The size that `amount` names as a total, or on top of what is held. A share counts from what
   /// is free now, and as a total from that and our own chunks (so that asking twice changes
   /// nothing); it is rounded down to the driver's blocks.
@@ -61,6 +65,7 @@ class HeldMemory {
   [[nodiscard]] Result<void> split_last(Bytes give_back);
   [[nodiscard]] bool may_fit_in_smaller_pieces(const Error& error, Bytes missing) const;
   [[nodiscard]] Error out_of_memory(Bytes missing, Bytes free) const;
+  [[nodiscard]] std::size_t choose(Bytes bytes);
   void add(const Chunk& chunk);
   void drop_from(std::size_t first) noexcept;
   bool drop(std::size_t index) noexcept;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "sources/file.hpp"
@@ -21,6 +22,9 @@ constexpr std::chrono::milliseconds kReapPatience{2'000};
 /// How long nobody is asked whether to go on.
 constexpr std::chrono::milliseconds kSlice{100};
 
+/// The number of no question.
+constexpr std::uint64_t kNobody = std::numeric_limits<std::uint64_t>::max();
+
 /// How long from the end of the line to the end of the process.
 constexpr std::chrono::milliseconds kEndPatience{200};
 
@@ -29,7 +33,7 @@ constexpr std::chrono::milliseconds kEndPatience{200};
 Result<Holder> Holder::start(std::string gpu_uuid, Settings settings) {
   std::vector<std::string> argv = settings.argv;
   argv.push_back(gpu_uuid);
-  auto process = gpus::HelperProcess::start(argv);
+  auto process = gpus::HelperProcess::start(argv, settings.environment);
   if (!process) {
     return std::unexpected(std::move(process.error()));
   }
@@ -49,6 +53,8 @@ Holder::Holder(Holder&& other) noexcept
       reader_(std::move(other.reader_)),
       last_number_(other.last_number_),
       state_(other.state_),
+      baton_(std::move(other.baton_)),
+      promised_(other.promised_),
       end_(std::move(other.end_)) {
   other.process_.reset();
   other.state_ = {};
@@ -59,6 +65,7 @@ Result<HolderState> Holder::resize(Bytes bytes, std::chrono::milliseconds deadli
   if (!process_) {
     return std::unexpected(ended());
   }
+  promised_ = bytes;
   const auto until = Clock::now() + deadline + settings_.grace;
   const std::uint64_t number = ++last_number_;
   process_->send(wire::encode(wire::Hold{number, bytes, settings_.chunk_size, deadline}));
@@ -66,12 +73,34 @@ Result<HolderState> Holder::resize(Bytes bytes, std::chrono::milliseconds deadli
 }
 
 Result<HolderState> Holder::status(std::chrono::milliseconds deadline) {
+  return order(wire::Ask{}, deadline);
+}
+
+Result<HolderState> Holder::follow(const Following& how, std::chrono::milliseconds deadline) {
+  promised_ = how.baton.promised;
+  return order(wire::Follow{0, how}, deadline);
+}
+
+Result<HolderState> Holder::unfollow(std::chrono::milliseconds deadline) {
+  return order(wire::Unfollow{}, deadline);
+}
+
+Result<Bytes> Holder::yield_to_owner(Bytes bytes, std::chrono::milliseconds deadline) {
+  const auto state = order(wire::Yield{0, bytes}, deadline);
+  if (!state) {
+    return std::unexpected(state.error());
+  }
+  return std::min(bytes, promised_ - baton_.use.value_or(Bytes{}) - state->requested);
+}
+
+template <class Order>
+Result<HolderState> Holder::order(Order order, std::chrono::milliseconds deadline) {
   if (!process_) {
     return std::unexpected(ended());
   }
-  const std::uint64_t number = ++last_number_;
-  process_->send(wire::encode(wire::Ask{number}));
-  return await(number, Clock::now() + deadline, {});
+  order.number = ++last_number_;
+  process_->send(wire::encode(order));
+  return await(order.number, Clock::now() + deadline, {});
 }
 
 Result<HolderState> Holder::await(std::uint64_t number, Clock::time_point until,
@@ -107,6 +136,9 @@ std::optional<Result<HolderState>> Holder::take(const wire::Message& message, st
     if (growing->number == number && progress && !progress(growing->held, growing->wanted)) {
       process_->send(wire::encode(wire::Stop{number}));
     }
+  } else if (const auto* const passing = std::get_if<wire::Passing>(&message)) {
+    state_ = passing->state;
+    baton_ = passing->baton;
   } else if (const auto* const done = std::get_if<wire::Done>(&message)) {
     state_ = done->state;
     if (done->number == number) {
@@ -131,6 +163,14 @@ bool Holder::is_running() {
     return false;
   }
   reader_.add(arrived);
+  auto message = reader_.next();
+  for (; message && *message; message = reader_.next()) {
+    static_cast<void>(take(**message, kNobody, {}));
+  }
+  if (!message) {
+    static_cast<void>(kill_for(std::move(message.error())));
+    return false;
+  }
   return true;
 }
 

@@ -28,6 +28,7 @@ class Holder {
   struct Settings {
     /// The program that calls run_holder(0, …); the GPU's UUID is added.
     std::vector<std::string> argv = {"/proc/self/exe", "gpu-holder"};
+    std::vector<std::string> environment = {};  ///< "NAME=value", beside this process's own.
     /// Until it must be ready: loading the driver takes seconds without persistence mode.
     std::chrono::milliseconds start_deadline{30'000};
     /// How long after a deadline the holder may still say that it has undone its growth.
@@ -59,10 +60,24 @@ class Holder {
   /// Asks the holder, and through it the driver.
   [[nodiscard]] Result<HolderState> status(std::chrono::milliseconds deadline);
 
+  /// From now on it gives way to its owner by itself (balloon/follower.hpp), and resize() changes
+  /// what is promised. What it tells of that arrives with every call, is_running() included.
+  [[nodiscard]] Result<HolderState> follow(const Following& how,
+                                           std::chrono::milliseconds deadline);
+
+  /// The owner takes `bytes` next; how much of that is open to it now. To one that follows.
+  [[nodiscard]] Result<Bytes> yield_to_owner(Bytes bytes, std::chrono::milliseconds deadline);
+
+  /// From now on it stays as it is.
+  [[nodiscard]] Result<HolderState> unfollow(std::chrono::milliseconds deadline);
+
   /// What it held when it last said so; nothing at all once it has ended. Asks nobody.
   [[nodiscard]] const HolderState& held() const noexcept { return state_; }
+  /// How far the baton was passed when it last said so; as it was once it has ended.
+  [[nodiscard]] const BatonState& baton() const noexcept { return baton_; }
 
-  /// Looks whether it still runs, without waiting. line() becomes readable when it ends.
+  /// Looks whether it still runs and hears what it has said meanwhile, without waiting. line()
+  /// becomes readable when there is something to hear, and when it ends.
   [[nodiscard]] bool is_running();
 
   /// For poll(); -1 when it has ended.
@@ -85,6 +100,8 @@ class Holder {
         settings_(std::move(settings)),
         process_(std::move(process)) {}
 
+  template <class Order>
+  [[nodiscard]] Result<HolderState> order(Order order, std::chrono::milliseconds deadline);
   [[nodiscard]] Result<HolderState> await(std::uint64_t number, Clock::time_point until,
                                           const Progress& progress);
   /// The answer to `number`, if this is it.
@@ -101,6 +118,8 @@ class Holder {
   wire::Reader reader_;
   std::uint64_t last_number_ = 0;
   HolderState state_;
+  BatonState baton_;
+  Bytes promised_;  ///< While it follows.
   std::string end_;  ///< How it ended.
 };
 

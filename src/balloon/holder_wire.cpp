@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <concepts>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -29,7 +30,9 @@ static_assert(sizeof(Header) == 12);
 /// Writes what a message consists of, one after the other.
 class Writer {
  public:
-  Writer& operator&(std::uint64_t number) {
+  template <std::integral Number>
+  Writer& operator&(Number small) {
+    const auto number = static_cast<std::uint64_t>(small);
     body_.append(reinterpret_cast<const char*>(&number), sizeof number);
     return *this;
   }
@@ -39,6 +42,9 @@ class Writer {
   }
   Writer& operator&(std::chrono::milliseconds time) {
     return *this & static_cast<std::uint64_t>(std::max<std::int64_t>(0, time.count()));
+  }
+  Writer& operator&(const ProcessId& id) {
+    return *this & id.boot.high & id.boot.low & id.pid & id.start_ticks;
   }
   Writer& operator&(ErrorCode code) { return *this & static_cast<std::uint64_t>(code); }
   Writer& operator&(std::string_view text) {
@@ -90,6 +96,25 @@ class Parser {
     code = is_good_ ? static_cast<ErrorCode>(number) : ErrorCode::internal;
     return *this;
   }
+  Parser& operator&(bool& truth) {
+    std::uint64_t number = 0;
+    *this& number;
+    is_good_ = is_good_ && number <= 1;
+    truth = number == 1;
+    return *this;
+  }
+  template <std::integral Number>
+    requires(sizeof(Number) < sizeof(std::uint64_t))
+  Parser& operator&(Number& small) {
+    std::uint64_t number = 0;
+    *this& number;
+    is_good_ = is_good_ && std::in_range<Number>(number);
+    small = is_good_ ? static_cast<Number>(number) : Number{};
+    return *this;
+  }
+  Parser& operator&(ProcessId& id) {
+    return *this & id.boot.high & id.boot.low & id.pid & id.start_ticks;
+  }
   Parser& operator&(std::string& text) {
     std::uint64_t length = 0;
     *this& length;
@@ -108,6 +133,17 @@ class Parser {
   bool is_good_ = true;
 };
 
+void following_fields(auto& stream, auto& how) {
+  stream & how.account.account & how.account.owner & how.account.uid;
+  stream & how.baton.promised & how.baton.step & how.baton.spare;
+  stream & how.baseline & how.look & how.rest;
+}
+
+void baton_fields(auto& stream, auto& baton) {
+  stream & baton.is_following & baton.has_begun & baton.is_done;
+  stream & baton.baseline & baton.use & baton.passed_on & baton.lost & baton.trouble;
+}
+
 template <class Stream>
 void fields(Stream& stream, auto& message) {
   using Kind = std::remove_cvref_t<decltype(message)>;
@@ -116,9 +152,16 @@ void fields(Stream& stream, auto& message) {
     stream & message.bytes & message.chunk_size & message.deadline;
   } else if constexpr (std::is_same_v<Kind, Growing>) {
     stream & message.held & message.wanted;
-  } else if constexpr (std::is_same_v<Kind, Done> || std::is_same_v<Kind, Failed>) {
+  } else if constexpr (std::is_same_v<Kind, Follow>) {
+    following_fields(stream, message.how);
+  } else if constexpr (std::is_same_v<Kind, Yield>) {
+    stream & message.bytes;
+  } else if constexpr (requires { message.state; }) {
     auto& state = message.state;
     stream & state.requested & state.held & state.chunks & state.free & state.total;
+  }
+  if constexpr (std::is_same_v<Kind, Passing>) {
+    baton_fields(stream, message.baton);
   }
   if constexpr (std::is_same_v<Kind, Failed>) {
     stream & message.error.code & message.error.message & message.error.hint;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <variant>
 
+#include "balloon/follower.hpp"
 #include "levee/bytes.hpp"
 #include "levee/result.hpp"
 
@@ -29,7 +30,7 @@ struct HolderState {
 
 namespace wire {
 
-inline constexpr std::uint16_t kVersion = 1;
+inline constexpr std::uint16_t kVersion = 2;
 
 /// Every question has a number, and every answer that of its question. 0 is nobody's: the holder's
 /// first word, when it is ready or cannot be.
@@ -52,6 +53,23 @@ struct Stop {  ///< Ends the growth that Hold `number` began, as its deadline wo
   std::uint64_t number = 0;
 
   bool operator==(const Stop&) const = default;
+};
+struct Follow {  ///< From now on it gives way to its owner; Hold changes what is promised.
+  std::uint64_t number = 0;
+  Following how;
+
+  bool operator==(const Follow&) const = default;
+};
+struct Unfollow {  ///< From now on it stays as it is.
+  std::uint64_t number = 0;
+
+  bool operator==(const Unfollow&) const = default;
+};
+struct Yield {  ///< The owner takes so much next.
+  std::uint64_t number = 0;
+  Bytes bytes;
+
+  bool operator==(const Yield&) const = default;
 };
 
 // From the holder.
@@ -76,7 +94,16 @@ struct Failed {
   bool operator==(const Failed&) const = default;
 };
 
-using Message = std::variant<Hold, Ask, Stop, Growing, Done, Failed>;
+struct Passing {  ///< How far the baton is passed; said without being asked whenever it changes.
+  std::uint64_t number = 0;  ///< 0.
+  HolderState state;
+  BatonState baton;
+
+  bool operator==(const Passing&) const = default;
+};
+
+using Message =
+    std::variant<Hold, Ask, Stop, Growing, Done, Failed, Follow, Unfollow, Yield, Passing>;
 
 /// The frame of `message`. Texts longer than a frame has room for are cut.
 [[nodiscard]] std::string encode(const Message& message);

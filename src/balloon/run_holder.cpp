@@ -16,9 +16,11 @@
 #include <deque>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
+#include "balloon/follower.hpp"
 #include "balloon/held_memory.hpp"
 #include "balloon/holder_wire.hpp"
 
@@ -72,12 +74,23 @@ class Inbox {
   Inbox& operator=(const Inbox&) = delete;
   ~Inbox() = default;  ///< Never: the process ends first.
 
-  [[nodiscard]] wire::Message take() {
+  /// The next message; nothing when none has come by `until`.
+  [[nodiscard]] std::optional<wire::Message> take(std::optional<steady_clock::time_point> until) {
     std::unique_lock lock(mutex_);
-    arrived_.wait(lock, [this] { return !messages_.empty(); });
+    const auto is_there = [this] { return !messages_.empty(); };
+    if (!until) {
+      arrived_.wait(lock, is_there);
+    } else if (!arrived_.wait_until(lock, *until, is_there)) {
+      return std::nullopt;
+    }
     wire::Message message = std::move(messages_.front());
     messages_.pop_front();
     return message;
+  }
+
+  [[nodiscard]] bool is_empty() {
+    const std::scoped_lock lock(mutex_);
+    return messages_.empty();
   }
 
   [[nodiscard]] bool is_stopped(std::uint64_t number) const { return stopped_ == number; }
@@ -168,16 +181,62 @@ class Holder {
   [[noreturn]] void serve() {
     say(line_, wire::Done{0, state_of(held_)});
     while (true) {
-      const wire::Message message = inbox_.take();
-      if (const auto* const hold = std::get_if<wire::Hold>(&message)) {
-        answer(hold->number, do_hold(*hold));
-      } else if (const auto* const ask = std::get_if<wire::Ask>(&message)) {
-        answer(ask->number, {});
+      const auto message = inbox_.take(follower_ ? follower_->next_look() : std::nullopt);
+      if (message) {
+        std::visit([this](const auto& order) { obey(order); }, *message);
+      } else {
+        look();
       }
     }
   }
 
  private:
+  void obey(const wire::Hold& order) {
+    if (follower_) {
+      follower_->promise(order.bytes, steady_clock::now());
+      look();
+    }
+    answer(order.number, follower_ ? Result<void>{} : do_hold(order));
+  }
+  void obey(const wire::Ask& order) { answer(order.number, {}); }
+  void obey(const wire::Follow& order) {
+    follower_.emplace(order.how, held_);
+    look();
+    answer(order.number, {});
+  }
+  void obey(const wire::Unfollow& order) {
+    follower_.reset();
+    tell();
+    answer(order.number, {});
+  }
+  void obey(const wire::Yield& order) {
+    if (!follower_) {
+      answer(order.number, fail(ErrorCode::invalid_argument, "the balloon follows nobody",
+                                "have it follow its owner first"));
+      return;
+    }
+    follower_->ask(order.bytes, steady_clock::now());
+    look();
+    answer(order.number, {});
+  }
+  void obey(const auto& /*not for us*/) {}
+
+  /// One look at the owner. What would grow waits for those who ask for something.
+  void look() {
+    follower_->look(steady_clock::now(), [this](Bytes, Bytes) { return inbox_.is_empty(); });
+    tell();
+  }
+
+  /// Says what has changed. A parent that does not listen hears of it later.
+  void tell() {
+    const BatonState baton = follower_ ? follower_->state() : BatonState{};
+    if (told_ == baton) {
+      return;
+    }
+    told_ = baton;
+    say(line_, wire::Passing{0, state_of(held_), baton});
+  }
+
   Result<void> do_hold(const wire::Hold& order) {
     const auto deadline = steady_clock::now() + order.deadline;
     auto told = steady_clock::time_point{};
@@ -205,6 +264,8 @@ class Holder {
   const int line_;
   Inbox inbox_;
   HeldMemory held_;
+  std::optional<Follower> follower_;
+  BatonState told_;
 };
 
 }  // namespace

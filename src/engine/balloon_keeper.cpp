@@ -47,19 +47,19 @@ class Together {
 BalloonKeeper::BalloonKeeper(BalloonPost::Settings settings)
     : settings_(std::move(settings)), thread_([this] { run(); }) {}
 
-void BalloonKeeper::keep(const std::vector<ledger::Lease>& balloons) {
+void BalloonKeeper::keep(const std::vector<BalloonOrder>& balloons) {
   const std::scoped_lock lock(mutex_);
   if (is_stopped_) {
     return;
   }
   Posts now;
-  for (const ledger::Lease& lease : balloons) {
+  for (const BalloonOrder& order : balloons) {
+    const ledger::Lease& lease = order.lease;
     for (const ledger::DeviceShare& share : lease.shares) {
       auto& post = now[{lease.id, share.uuid}];
       const auto known = posts_.find({lease.id, share.uuid});
       if (known == posts_.end()) {
-        post = std::make_unique<BalloonPost>(settings_, lease.id, lease.account(), share.uuid,
-                                             share.bytes);
+        post = std::make_unique<BalloonPost>(settings_, order, share);
       } else {
         post = std::move(known->second);
         posts_.erase(known);

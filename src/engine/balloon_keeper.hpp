@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "api/balloon_port.hpp"
+#include "engine/balloon_order.hpp"
 #include "engine/balloon_post.hpp"
-#include "ledger/lease.hpp"
 
 namespace levee::engine {
 
@@ -24,7 +24,7 @@ class BalloonKeeper {
   ~BalloonKeeper() { stop(); }
 
   /// All balloons that are granted now.
-  void keep(const std::vector<ledger::Lease>& balloons);
+  void keep(const std::vector<BalloonOrder>& balloons);
 
   [[nodiscard]] api::BalloonPort port();
   [[nodiscard]] std::vector<api::Holding> holdings() const;

@@ -1,5 +1,6 @@
 #include "engine/balloon_post.hpp"
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -13,19 +14,39 @@ namespace levee::engine {
 
 using api::Holding;
 using api::HoldingState;
+using balloon::Following;
 using balloon::Holder;
 using balloon::HolderState;
 
-BalloonPost::BalloonPost(Settings settings, std::string lease, std::string account,
-                         std::string uuid, Bytes promised)
+namespace {
+
+/// Of what neighbours take while the owner grows, a quarter of the promise is made good.
+constexpr std::uint64_t kSpareShare = 4;
+
+std::optional<Following> following_of(const BalloonOrder& order) {
+  const auto& step = order.lease.demand.step;
+  if (!step) {
+    return std::nullopt;
+  }
+  Following how;
+  how.account = order.account;
+  how.baton.step = *step;
+  return how;
+}
+
+}  // namespace
+
+BalloonPost::BalloonPost(Settings settings, const BalloonOrder& order,
+                         const ledger::DeviceShare& share)
     : settings_(std::move(settings)),
-      uuid_(std::move(uuid)),
+      uuid_(share.uuid),
+      following_(following_of(order)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       pause_(settings_.pause) {
-  holding_.lease = std::move(lease);
-  holding_.account = std::move(account);
+  holding_.lease = order.lease.id;
+  holding_.account = order.lease.account();
   holding_.uuid = uuid_;
-  holding_.promised = promised;
+  holding_.promised = share.bytes;
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -49,9 +70,13 @@ void BalloonPost::promise(Bytes bytes) {
 void BalloonPost::pass_on(Bytes bytes, api::BalloonPort::Answer done) {
   {
     const std::scoped_lock lock(mutex_);
-    const Bytes more = std::min(bytes, holding_.promised - holding_.passed_on);
-    holding_.passed_on += more;
-    waiting_.push_back({holding_.promised - holding_.passed_on, more, std::move(done)});
+    if (following_) {
+      waiting_.push_back({{}, bytes, std::move(done)});
+    } else {
+      const Bytes more = std::min(bytes, holding_.promised - holding_.passed_on);
+      holding_.passed_on += more;
+      waiting_.push_back({holding_.promised - holding_.passed_on, more, std::move(done)});
+    }
   }
   ::eventfd_write(wake_.get(), 1);
 }
@@ -59,6 +84,11 @@ void BalloonPost::pass_on(Bytes bytes, api::BalloonPort::Answer done) {
 Holding BalloonPost::holding() const {
   const std::scoped_lock lock(mutex_);
   return holding_;
+}
+
+Bytes BalloonPost::promised() const {
+  const std::scoped_lock lock(mutex_);
+  return holding_.promised;
 }
 
 Bytes BalloonPost::target() const {
@@ -75,53 +105,114 @@ void BalloonPost::run(const std::stop_token& stop) {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   while (!stop.stop_requested()) {
     const bool is_done = work(stop);
-    answer_those_done();
+    if (following_) {
+      yield_to_those_who_ask();
+    } else {
+      answer_those_done();
+    }
     rest(stop, is_done ? std::nullopt : std::optional<Clock::duration>(pause_));
     pause_ = is_done ? settings_.pause : std::min(2 * pause_, settings_.most_pause);
   }
-  holder_.reset();
+  part();
 }
 
 /// Has held what is wanted. False when that failed and is to be tried again.
 bool BalloonPost::work(const std::stop_token& stop) {
-  const auto go_on = [&stop](Bytes, Bytes) { return !stop.stop_requested(); };
   if (holder_ && !holder_->is_running()) {
     note({ErrorCode::unavailable, "the process that held it has ended", {}});
-    holder_.reset();
+    part();
   }
-  const Bytes wanted = target();
-  if (wanted == Bytes{}) {
-    holder_.reset();  // Its context is memory, too.
-    note(HoldingState::held, {});
+  hear();
+  if (baton_.is_done || (!following_ && target() == Bytes{})) {
+    part();  // Its context is memory, too.
+    note(baton_.is_done ? HoldingState::passed : HoldingState::held, {});
     return true;
   }
+  // What its owner may have taken already is not to be held again: the baton says what is left.
+  const bool goes_on = following_ && baton_.baseline.has_value();
+  Result<void> done;
   if (!holder_) {
-    note(HoldingState::starting, {});
-    Holder::Settings how;
-    how.argv = settings_.holder;
-    how.is_cancelled = [&stop] { return stop.stop_requested(); };
-    auto started = Holder::start(uuid_, std::move(how));
-    if (!started) {
-      note(started.error());
-      return false;
-    }
-    holder_.emplace(std::move(*started));
+    done = start(stop);
   }
-  if (holder_->held().requested != wanted) {
-    note(HoldingState::growing, holder_->held());
-    const auto held = holder_->resize(wanted, settings_.growth, [&](Bytes now, Bytes wants) {
-      HolderState growing = holder_->held();
-      growing.held = now;
-      note(HoldingState::growing, growing);
-      return go_on(now, wants);
-    });
-    if (!held) {
-      note(held.error());
-      return false;
-    }
+  if (done && !goes_on) {
+    done = hold(stop);
   }
-  note(HoldingState::held, holder_->held());
-  return true;
+  if (done && following_) {
+    done = follow();
+  }
+  if (!done) {
+    note(done.error());
+    return false;
+  }
+  if (!baton_.is_done) {
+    note(HoldingState::held, holder_->held());
+  }
+  return !baton_.is_done;  // Then there is a process to end.
+}
+
+Result<void> BalloonPost::start(const std::stop_token& stop) {
+  note(HoldingState::starting, {});
+  Holder::Settings how;
+  how.argv = settings_.holder;
+  // Others who look for the account's processes find the holder among them.
+  how.environment = {fmt::format("{}={}", sources::kLeaseVariable, holding().account)};
+  how.is_cancelled = [&stop] { return stop.stop_requested(); };
+  auto started = Holder::start(uuid_, std::move(how));
+  if (!started) {
+    return std::unexpected(std::move(started.error()));
+  }
+  holder_.emplace(std::move(*started));
+  return {};
+}
+
+Result<void> BalloonPost::hold(const std::stop_token& stop) {
+  const Bytes wanted = target();
+  if (holder_->held().requested == wanted) {
+    return {};
+  }
+  note(HoldingState::growing, holder_->held());
+  const auto held = holder_->resize(wanted, settings_.growth, [&](Bytes now, Bytes) {
+    HolderState growing = holder_->held();
+    growing.held = now;
+    note(HoldingState::growing, growing);
+    return !stop.stop_requested();
+  });
+  return held ? Result<void>{} : std::unexpected(held.error());
+}
+
+/// Tells the holder to follow, or what is promised now.
+Result<void> BalloonPost::follow() {
+  const Bytes wanted = promised();
+  if (is_following_ && told_ == wanted) {
+    return {};
+  }
+  Following how = *following_;
+  how.baton.promised = wanted;
+  how.baton.spare = Bytes{wanted.count / kSpareShare};
+  how.baseline = baton_.baseline;
+  const auto followed = holder_->follow(how, settings_.growth);
+  if (!followed) {
+    return std::unexpected(followed.error());
+  }
+  is_following_ = true;
+  told_ = wanted;
+  hear();
+  return {};
+}
+
+void BalloonPost::hear() {
+  if (!holder_ || !is_following_) {
+    return;
+  }
+  baton_ = holder_->baton();
+  const std::scoped_lock lock(mutex_);
+  holding_.passed_on = baton_.passed_on;
+  holding_.lost = baton_.lost;
+}
+
+void BalloonPost::part() {
+  holder_.reset();
+  is_following_ = false;
 }
 
 /// Until something is wanted or the holder ends, and not longer than that.
@@ -147,8 +238,8 @@ void BalloonPost::note(HoldingState state, const HolderState& held) {
     holding_.held = held.held;
     holding_.chunks = held.chunks;
     holding_.pid = holder_ ? holder_->pid() : std::nullopt;
-    if (state == HoldingState::held) {
-      holding_.trouble.clear();
+    if (state == HoldingState::held || state == HoldingState::passed) {
+      holding_.trouble = is_following_ ? baton_.trouble : "";
     }
   }
   settings_.changed();
@@ -180,6 +271,29 @@ void BalloonPost::answer_those_done() {
   }
   for (const Waiting& each : done) {
     each.done(each.passed_on);
+  }
+}
+
+/// The owner takes so much next: answered when it is open to it, or cannot be.
+void BalloonPost::yield_to_those_who_ask() {
+  std::vector<Waiting> asked;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!is_following_ && !baton_.is_done && holding_.state != HoldingState::failed) {
+      return;  // It is being held yet.
+    }
+    asked.swap(waiting_);
+  }
+  for (const Waiting& each : asked) {
+    if (is_following_) {
+      each.done(holder_->yield_to_owner(each.passed_on, settings_.answer));
+      hear();
+      note(HoldingState::held, holder_->held());
+    } else if (baton_.is_done) {
+      each.done(Bytes{});
+    } else {
+      each.done(fail(ErrorCode::unavailable, holding().trouble, "it is tried again"));
+    }
   }
 }
 

@@ -1,9 +1,9 @@
 // BalloonPost: one GPU's share of one balloon, held by a process of its own, with a thread that
-// stands by it: starts it, has it hold what is wanted, and starts another one when it dies.
+// stands by it: starts it, has it hold what is wanted, and starts another one when it dies. A
+// balloon that follows its owner does so by itself, in its process; the thread hears how far it is.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -13,6 +13,7 @@
 
 #include "api/balloon_port.hpp"
 #include "balloon/holder.hpp"
+#include "engine/balloon_order.hpp"
 #include "sources/file.hpp"
 
 namespace levee::engine {
@@ -20,8 +21,9 @@ namespace levee::engine {
 class BalloonPost {
  public:
   struct Settings {
-    std::vector<std::string> holder;          ///< The program, see balloon::Holder.
+    std::vector<std::string> holder;           ///< The program, see balloon::Holder.
     std::chrono::milliseconds growth{60'000};  ///< For one growth.
+    std::chrono::milliseconds answer{10'000};  ///< For anything else that is asked of the holder.
     /// Between two attempts: this, then twice as long, up to `most_pause`.
     std::chrono::milliseconds pause{500};
     std::chrono::milliseconds most_pause{15'000};
@@ -29,8 +31,7 @@ class BalloonPost {
     std::function<void()> changed = [] {};
   };
 
-  BalloonPost(Settings settings, std::string lease, std::string account, std::string uuid,
-              Bytes promised);
+  BalloonPost(Settings settings, const BalloonOrder& order, const ledger::DeviceShare& share);
   BalloonPost(const BalloonPost&) = delete;
   BalloonPost& operator=(const BalloonPost&) = delete;
   ~BalloonPost();  ///< Everything is given back.
@@ -54,22 +55,34 @@ class BalloonPost {
 
   void run(const std::stop_token& stop);
   [[nodiscard]] bool work(const std::stop_token& stop);
+  [[nodiscard]] Result<void> start(const std::stop_token& stop);
+  [[nodiscard]] Result<void> hold(const std::stop_token& stop);
+  [[nodiscard]] Result<void> follow();
+  void hear();
+  void part();
+  [[nodiscard]] Bytes promised() const;
   [[nodiscard]] Bytes target() const;
   void rest(const std::stop_token& stop, std::optional<Clock::duration> longest);
   void note(api::HoldingState state, const balloon::HolderState& held);
   void note(const Error& error);
   void answer_those_done();
+  void yield_to_those_who_ask();
 
   const Settings settings_;
   const std::string uuid_;
+  /// How it follows its owner, if it does; the amounts of the moment are filled in.
+  const std::optional<balloon::Following> following_;
   sources::Fd wake_;
 
   mutable std::mutex mutex_;
-  api::Holding holding_;          // guarded by mutex_, as is what follows
+  api::Holding holding_;  // guarded by mutex_, as is what follows
   std::vector<Waiting> waiting_;
 
   // The thread's alone.
   std::optional<balloon::Holder> holder_;
+  bool is_following_ = false;      ///< The holder has been told.
+  balloon::BatonState baton_;      ///< As it was last heard of, also by a holder before this one.
+  Bytes told_;                     ///< What is promised, as the holder knows it.
   std::chrono::milliseconds pause_;
 
   std::jthread thread_;  // last: it uses the others

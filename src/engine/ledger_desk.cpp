@@ -33,11 +33,13 @@ bool is_balloon(const Lease& lease) {
   return lease.is_granted() && lease.demand.kind == ledger::LeaseKind::balloon;
 }
 
-std::vector<Lease> balloons_of(const Book& book) {
-  std::vector<Lease> balloons;
+std::vector<BalloonOrder> balloons_of(const Book& book) {
+  std::vector<BalloonOrder> balloons;
   for (const auto& [id, lease] : book.leases()) {
     if (is_balloon(lease)) {
-      balloons.push_back(lease);
+      const Lease* const outer = book.find(lease.account());
+      const Lease& account = outer != nullptr ? *outer : lease;
+      balloons.push_back({lease, {account.id, account.owner, account.uid}});
     }
   }
   return balloons;

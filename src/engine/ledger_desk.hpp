@@ -17,6 +17,7 @@
 
 #include "api/ledger_port.hpp"
 #include "core/time.hpp"
+#include "engine/balloon_order.hpp"
 #include "engine/job_records.hpp"
 #include "engine/published.hpp"
 #include "ledger/admission.hpp"
@@ -42,7 +43,7 @@ class LedgerDesk {
     std::function<Now()> clock;
     /// All balloons that are granted, whenever that has changed. Called on the desk's thread; must
     /// not block.
-    std::function<void(const std::vector<ledger::Lease>&)> balloons = [](const auto&) {};
+    std::function<void(const std::vector<BalloonOrder>&)> balloons = [](const auto&) {};
   };
 
   explicit LedgerDesk(Options options);
@@ -97,7 +98,7 @@ class LedgerDesk {
     std::vector<ledger::Happening> happened;
     std::vector<std::optional<Result<api::LeaseStanding>>> over;  ///< By watcher.
     std::shared_ptr<const api::LedgerView> view;
-    std::optional<std::vector<ledger::Lease>> balloons;  ///< Absent: as they were.
+    std::optional<std::vector<BalloonOrder>> balloons;  ///< Absent: as they were.
     bool freed_memory_in_use = false;
   };
 

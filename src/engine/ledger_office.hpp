@@ -27,7 +27,7 @@ class LedgerOffice {
     sources::Root root;
     std::unique_ptr<ledger::Store> store;
     std::function<void()> look_again;  ///< See LedgerDesk::Options, as for `balloons`.
-    std::function<void(const std::vector<ledger::Lease>&)> balloons = [](const auto&) {};
+    std::function<void(const std::vector<BalloonOrder>&)> balloons = [](const auto&) {};
   };
 
   explicit LedgerOffice(Options options);

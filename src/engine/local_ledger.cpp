@@ -43,9 +43,9 @@ bool is_about_ledger(int fd) {
 }
 
 /// Those that die with this process: the others are held by whose they are.
-std::vector<ledger::Lease> own(std::vector<ledger::Lease> balloons) {
+std::vector<BalloonOrder> own(std::vector<BalloonOrder> balloons) {
   std::erase_if(balloons,
-                [](const ledger::Lease& lease) { return lease.owner.pid != ::getpid(); });
+                [](const BalloonOrder& each) { return each.lease.owner.pid != ::getpid(); });
   return balloons;
 }
 

@@ -46,8 +46,8 @@ class SpawnPlan {
     posix_spawn_file_actions_destroy(&actions_);
   }
 
-  [[nodiscard]] int spawn(pid_t& pid, char* const* argv) const {
-    return ::posix_spawnp(&pid, argv[0], &actions_, &attributes_, argv, environ);
+  [[nodiscard]] int spawn(pid_t& pid, char* const* argv, char* const* environment) const {
+    return ::posix_spawnp(&pid, argv[0], &actions_, &attributes_, argv, environment);
   }
 
  private:
@@ -55,9 +55,33 @@ class SpawnPlan {
   posix_spawnattr_t attributes_{};
 };
 
+/// posix_spawn does not write to them.
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  std::ranges::transform(texts, std::back_inserter(pointers), [](const std::string& text) {
+    return const_cast<char*>(text.c_str());
+  });
+  return pointers;
+}
+
+/// `more`, and what this process has of other names.
+std::vector<char*> environment_with(const std::vector<std::string>& more) {
+  std::vector<char*> variables = pointers_to(more);
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text(*variable);
+    const std::string_view name = text.substr(0, text.find('=') + 1);
+    if (std::ranges::none_of(more, [&](const auto& each) { return each.starts_with(name); })) {
+      variables.push_back(*variable);
+    }
+  }
+  variables.push_back(nullptr);
+  return variables;
+}
+
 }  // namespace
 
-Result<HelperProcess> HelperProcess::start(const std::vector<std::string>& argv) {
+Result<HelperProcess> HelperProcess::start(const std::vector<std::string>& argv,
+                                           const std::vector<std::string>& more) {
   std::array<int, 2> ends{};
   // A socket, because writing to one whose other end is gone raises no signal when asked so.
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
@@ -66,13 +90,12 @@ Result<HelperProcess> HelperProcess::start(const std::vector<std::string>& argv)
   sources::Fd ours(ends[0]);
   const sources::Fd theirs(ends[1]);
 
-  std::vector<char*> pointers;
-  std::ranges::transform(argv, std::back_inserter(pointers), [](const std::string& text) {
-    return const_cast<char*>(text.c_str());  // posix_spawn does not write to them.
-  });
+  std::vector<char*> pointers = pointers_to(argv);
   pointers.push_back(nullptr);
   pid_t pid = -1;
-  if (const int error = SpawnPlan(theirs.get()).spawn(pid, pointers.data()); error != 0) {
+  const SpawnPlan plan(theirs.get());
+  if (const int error = plan.spawn(pid, pointers.data(), environment_with(more).data());
+      error != 0) {
     return std::unexpected(
         sources::file_error(fmt::format("cannot run the GPU helper \"{}\"", argv.front()), error));
   }

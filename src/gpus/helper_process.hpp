@@ -19,8 +19,10 @@ namespace levee::gpus {
 class HelperProcess {
  public:
   /// Starts argv[0], looked up in PATH, in a process group of its own, with this process's
-  /// environment and standard error. `not_found` or `permission_denied` when it cannot be run.
-  [[nodiscard]] static Result<HelperProcess> start(const std::vector<std::string>& argv);
+  /// environment, `more` ("NAME=value") before that, and its standard error. `not_found` or
+  /// `permission_denied` when it cannot be run.
+  [[nodiscard]] static Result<HelperProcess> start(const std::vector<std::string>& argv,
+                                                   const std::vector<std::string>& more = {});
 
   HelperProcess(HelperProcess&&) noexcept = default;
   HelperProcess& operator=(HelperProcess&&) = delete;

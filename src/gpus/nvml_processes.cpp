@@ -18,6 +18,14 @@ constexpr int kTries = 4;
 }  // namespace
 
 std::optional<std::vector<GpuProcess>> NvmlProcesses::read(NvmlInquiry& device, Now now) {
+  auto all = list(device);
+  if (all && !all->empty()) {
+    read_utilization(device, *all, now);
+  }
+  return all;
+}
+
+std::optional<std::vector<GpuProcess>> NvmlProcesses::list(NvmlInquiry& device) {
   const NvmlLibrary& library = device.library();
   std::optional<std::vector<GpuProcess>> all;
   const auto add = [&](const NvmlLibrary::ProcessCalls& calls, ProcessKind kind) {
@@ -28,9 +36,6 @@ std::optional<std::vector<GpuProcess>> NvmlProcesses::read(NvmlInquiry& device, 
   add(library.compute_processes, ProcessKind::compute);
   add(library.graphics_processes, ProcessKind::graphics);
   add(library.mps_processes, ProcessKind::compute);
-  if (all && !all->empty()) {
-    read_utilization(device, *all, now);
-  }
   return all;
 }
 

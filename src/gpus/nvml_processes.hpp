@@ -17,6 +17,9 @@ class NvmlProcesses {
   /// The processes with a context on the device; nothing where the driver does not tell.
   [[nodiscard]] std::optional<std::vector<GpuProcess>> read(NvmlInquiry& device, Now now);
 
+  /// The same without their shares of the load, which cost most of the time.
+  [[nodiscard]] std::optional<std::vector<GpuProcess>> list(NvmlInquiry& device);
+
  private:
   [[nodiscard]] std::optional<std::vector<GpuProcess>> list(NvmlInquiry& device,
                                                             const NvmlLibrary::ProcessCalls& calls,

@@ -59,6 +59,9 @@ struct Demand {
   /// The lease whose account this one belongs to. It adds no promise to what that one has; empty:
   /// it is an account of its own.
   std::string within;
+  /// A balloon gives way to the processes of its account by steps of this size, as they grow;
+  /// absent: it stays as it is.
+  std::optional<Bytes> step;
 
   bool operator==(const Demand&) const = default;
 };

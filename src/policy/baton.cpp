@@ -20,7 +20,8 @@ BatonStep pass_baton(const Baton& baton, const BatonSample& sample) noexcept {
   if (use >= baton.promised) {
     return {BatonMove::passed, Bytes{}, lost};
   }
-  const Bytes ahead = std::max(baton.step, sample.asked);
+  const Bytes made_good = std::min({lost, sample.lost_before, baton.spare});
+  const Bytes ahead = std::max(baton.step, sample.asked) + made_good;
   if (const Bytes wanted = baton.promised - use - ahead; wanted < sample.balloon) {
     return {BatonMove::yield, wanted, lost};
   }

@@ -142,6 +142,17 @@ std::optional<std::string> Kinship::account_of(const ProcessId& id, MonoTime now
              : std::optional(accounts_[static_cast<std::size_t>(process->account)].kin.account);
 }
 
+std::vector<pid_t> Kinship::members_of(std::string_view account) const {
+  std::vector<pid_t> members;
+  for (const Process& process : table_) {
+    if (process.account != kNone &&
+        accounts_[static_cast<std::size_t>(process.account)].kin.account == account) {
+      members.push_back(process.pid);
+    }
+  }
+  return members;
+}
+
 std::map<std::string, HostUse> Kinship::host_use() {
   std::map<std::string, HostUse> use;
   for (const Account& account : accounts_) {

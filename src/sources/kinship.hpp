@@ -88,6 +88,9 @@ class Kinship {
   /// The account of a process, or nothing. One that came after refresh() is met now.
   [[nodiscard]] std::optional<std::string> account_of(const ProcessId& process, MonoTime now);
 
+  /// The processes of an account, as of the last refresh().
+  [[nodiscard]] std::vector<pid_t> members_of(std::string_view account) const;
+
   /// What each account uses at this moment, an account without processes included.
   [[nodiscard]] std::map<std::string, HostUse> host_use();
 

@@ -43,6 +43,9 @@ json to_json(const Demand& demand) {
   if (demand.least_capability) {
     text["least_capability"] = {demand.least_capability->major, demand.least_capability->minor};
   }
+  if (demand.step) {
+    text["step"] = demand.step->count;
+  }
   return text;
 }
 
@@ -68,6 +71,9 @@ Demand demand_of(const json& text) {
   demand.within = text.at("within").get<std::string>();
   if (const auto least = text.find("least_capability"); least != text.end()) {
     demand.least_capability = {.major = least->at(0).get<int>(), .minor = least->at(1).get<int>()};
+  }
+  if (const auto step = text.find("step"); step != text.end()) {
+    demand.step = Bytes{step->get<std::uint64_t>()};
   }
   return demand;
 }

@@ -26,7 +26,8 @@ Standing standing_of(const Json& balloon) {
   const Json& holdings = list_at(balloon, "holdings");
   Standing standing{.is_held = !holdings.empty(), .trouble = {}};
   for (const Json& each : holdings) {
-    standing.is_held = standing.is_held && text_at(each, "state") == "held";
+    const auto state = text_at(each, "state");
+    standing.is_held = standing.is_held && (state == "held" || state == "passed");
     if (text_at(each, "state") == "failed") {
       standing.trouble = text_at(each, "trouble").value_or("it could not be held");
     }

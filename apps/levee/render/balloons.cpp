@@ -34,9 +34,14 @@ std::string time_left(const Json& balloon) {
                  : "-";
 }
 
+Span lost_of(const Json& holding) {
+  const Bytes lost = bytes_at(holding, "lost_bytes");
+  return lost == Bytes{} ? Span{"-"} : Span{format_bytes(lost), Color::red};
+}
+
 Span state_of(const Json& holding) {
   const std::string state = text_at(holding, "state").value_or("?");
-  return {state, state == "held" ? Color::green : state == "failed" ? Color::red : Color::orange};
+  return {state, state == "held" || state == "passed" ? Color::green : state == "failed" ? Color::red : Color::orange};
 }
 
 }  // namespace
@@ -76,8 +81,8 @@ std::string render_balloons(const Json& answer, const Style& style) {
   if (balloons.empty()) {
     return line({{"no balloon: hold memory with `levee reserve 4GB`", Color::gray}}, style);
   }
-  Table table({"BALLOON", "USER", "FOR", "GPU", "PROMISED", "PASSED ON", "HELD", "STATE", "ENDS IN",
-               ""});
+  Table table({"BALLOON", "USER", "FOR", "GPU", "PROMISED", "PASSED ON", "LOST", "HELD", "STATE",
+               "ENDS IN", ""});
   for (const Json& balloon : balloons) {
     const Json& holdings = list_at(balloon, "holdings");
     const std::string id = text_at(balloon, "id").value_or("?");
@@ -86,6 +91,7 @@ std::string render_balloons(const Json& answer, const Style& style) {
       table.add({{id, Color::bold},
                  {user},
                  {owner_of(balloon)},
+                 {"-"},
                  {"-"},
                  {"-"},
                  {"-"},
@@ -101,6 +107,7 @@ std::string render_balloons(const Json& answer, const Style& style) {
                  {gpu_of(each)},
                  {format_bytes(bytes_at(each, "promised_bytes"))},
                  {format_bytes(bytes_at(each, "passed_on_bytes"))},
+                 lost_of(each),
                  {format_bytes(bytes_at(each, "held_bytes"))},
                  state_of(each),
                  {time_left(balloon)},

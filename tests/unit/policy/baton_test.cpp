@@ -78,7 +78,30 @@ TEST(Baton, GivesWayByAsMuchAsTheOwnerAsksFor) {
   expect(asking, BatonMove::hold, gib(10));
 }
 
-TEST(Baton, TellsWhatANeighbourTookAndDoesNotMakeItGood) {
+TEST(Baton, MakesGoodWhatIsLostTwiceUpToItsSpare) {
+  const Baton generous{.promised = gib(12), .step = gib(1), .spare = gib(2)};
+  BatonSample robbed = sample(gib(10), gib(1), gib(1));
+  robbed.free = Bytes{};
+  EXPECT_EQ(pass_baton(generous, robbed), (BatonStep{BatonMove::hold, gib(10), gib(1)}))
+      << "once may be an error of measurement";
+  robbed.lost_before = gib(1);
+  EXPECT_EQ(pass_baton(generous, robbed), (BatonStep{BatonMove::yield, gib(9), gib(1)}));
+  robbed.balloon = gib(7);
+  robbed.lost_before = gib(4);
+  EXPECT_EQ(pass_baton(generous, robbed), (BatonStep{BatonMove::take_back, gib(8), gib(4)}))
+      << "no more than the spare";
+}
+
+TEST(Baton, TakesBackWhatANeighbourReturns) {
+  const Baton generous{.promised = gib(12), .step = gib(1), .spare = gib(2)};
+  BatonSample returned = sample(gib(9), gib(1), gib(1));
+  returned.free = gib(2);
+  returned.lost_before = gib(1);
+  EXPECT_EQ(pass_baton(generous, returned),
+            (BatonStep{BatonMove::take_back, gib(10), Bytes{}}));
+}
+
+TEST(Baton, TellsWhatANeighbourTookAndWithoutASpareDoesNotMakeItGood) {
   BatonSample robbed = sample(gib(10), gib(1), gib(1));
   robbed.free = mib(200);
   EXPECT_EQ(pass_baton(kTwelve, robbed), (BatonStep{BatonMove::hold, gib(10), mib(824)}));
