@@ -107,7 +107,7 @@ class TakenMemory {
 
   [[nodiscard]] std::uint64_t address() const noexcept;  ///< A CUdeviceptr.
   [[nodiscard]] void* data() const noexcept;             ///< The same.
-  [[nodiscard]] Bytes size() const noexcept;             ///< What was asked for, or a little more.
+  [[nodiscard]] Bytes size() const noexcept;  ///< Rounded up to the driver's blocks (2 MiB).
 
  private:
   friend class Balloon;
@@ -169,9 +169,9 @@ class Balloon {
   [[nodiscard]] Result<Bytes> yield_to_owner(Bytes bytes);
 
   /// Hands `bytes` over to this program: memory that the balloon holds becomes usable, and is never
-  /// free in between, so nobody else can have it. Whole chunks: up to one chunk more may come.
-  /// `resource_exhausted` when less is held, `unavailable` where the GPU does not manage virtual
-  /// memory (see docs/balloon.md).
+  /// free in between, so nobody else can have it. A chunk that is taken in part is free again when
+  /// all that was taken of it is. `resource_exhausted` when less is held, `unavailable` where the GPU
+  /// does not manage virtual memory (see docs/balloon.md).
   [[nodiscard]] Result<TakenMemory> take(Bytes bytes);
 
   /// `unavailable` when the GPU does not answer.

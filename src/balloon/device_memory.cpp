@@ -139,7 +139,8 @@ bool DeviceMemory::release(const Chunk& chunk) noexcept {
   return answer == Answer::success || is_gone_already(answer);
 }
 
-Result<std::unique_ptr<Mapping>> DeviceMemory::map(std::span<const Chunk> chunks) const {
+Result<std::unique_ptr<Mapping>> DeviceMemory::map(
+    const Mapping::Stretch& stretch) const {
   if (method_ == Method::plain) {
     return fail(ErrorCode::unavailable,
                 fmt::format("GPU {} does not manage virtual memory: what a balloon holds there "
@@ -147,11 +148,7 @@ Result<std::unique_ptr<Mapping>> DeviceMemory::map(std::span<const Chunk> chunks
                             gpu_.gpu_id),
                 "give it up with yield_to_owner() and allocate at once");
   }
-  std::vector<Mapping::Piece> pieces;
-  for (const Chunk& chunk : chunks) {
-    pieces.push_back({chunk.handle, chunk.size});
-  }
-  return Mapping::make(cuda_, device_, pieces);
+  return Mapping::make(cuda_, device_, stretch);
 }
 
 Answer DeviceMemory::try_release(std::uint64_t handle) const {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -33,17 +32,14 @@ Bytes HeldMemory::rounded_up(Bytes size) const noexcept {
 Result<void> HeldMemory::resize(Bytes wanted, const Progress& progress) {
   auto done = rounded_up(wanted) > in_chunks_ ? grow(wanted, progress) : shrink(wanted);
   requested_ = done ? wanted : std::min(requested_, in_chunks_);
-  if (chunks_.empty()) {
-    memory_->leave();
-  }
+  leave_if_empty();
   return done;
 }
 
 Bytes HeldMemory::release() noexcept {
   drop_from(0);
-  if (chunks_.empty()) {
-    memory_->leave();
-  }
+  close();
+  leave_if_empty();
   return std::exchange(requested_, Bytes{});
 }
 
@@ -165,56 +161,82 @@ Result<void> HeldMemory::shrink(Bytes wanted) {
       ++i;
     }
   }
+  if (open_ && chunks_.empty() && excess > Bytes{}) {
+    const Bytes rest = open_->chunk.size - open_->taken;
+    open_->taken += excess;
+    in_chunks_ -= excess;
+    if (excess == rest) {
+      close();
+    }
+    return {};
+  }
   // What is left over is smaller than every chunk that could be dropped.
-  return excess == Bytes{} || chunks_.back().size <= excess ? Result<void>{} : split_last(excess);
+  return excess == Bytes{} || chunks_.empty() || chunks_.back().size <= excess ? Result<void>{} : split_last(excess);
 }
 
+/// To split a chunk on a full GPU would leave a gap. So the last one is mapped whole and stays open:
+/// the next one to take is given its rest, by mapping it a second time.
 Result<std::unique_ptr<Mapping>> HeldMemory::take(Bytes bytes) {
-  if (bytes == Bytes{} || bytes > in_chunks_) {
-    return fail(bytes == Bytes{} ? ErrorCode::invalid_argument : ErrorCode::resource_exhausted,
+  const Bytes size = rounded_up(bytes);
+  if (size == Bytes{} || size > in_chunks_) {
+    return fail(size == Bytes{} ? ErrorCode::invalid_argument : ErrorCode::resource_exhausted,
                 fmt::format("{} cannot be taken of a balloon that holds {}", in_mb(bytes),
                             in_mb(in_chunks_)),
                 "take at most what it holds, and allocate the rest");
   }
-  const std::size_t first = choose(rounded_up(bytes));
-  auto mapping = memory_->map(std::span(chunks_).subspan(first));
-  if (mapping) {
-    drop_from(first);  // The mapping keeps what they stand for.
-    requested_ = std::min(requested_, in_chunks_);
-    if (chunks_.empty()) {
-      memory_->leave();
-    }
+  Mapping::Stretch stretch{.pieces = {}, .skip = {}, .size = size};
+  Bytes covered;
+  if (open_) {
+    stretch.pieces.push_back({open_->chunk.handle, open_->chunk.size});
+    stretch.skip = open_->taken;
+    covered = open_->chunk.size - open_->taken;
   }
+  std::size_t first = chunks_.size();
+  while (covered < size) {
+    const Chunk& chunk = chunks_.at(--first);
+    stretch.pieces.push_back({chunk.handle, chunk.size});
+    covered += chunk.size;
+  }
+  auto mapping = memory_->map(stretch);
+  if (!mapping) {
+    return mapping;
+  }
+  // The mapping keeps what the handles stand for, but for the rest of the last piece.
+  const bool has_rest = covered > size;
+  if (open_ && (!has_rest || first < chunks_.size())) {
+    static_cast<void>(memory_->release(open_->chunk));
+    open_.reset();
+  }
+  if (has_rest) {
+    open_ = Open{.chunk = open_ ? open_->chunk : chunks_.at(first), .taken = {}};
+    open_->taken = open_->chunk.size - (covered - size);
+  }
+  for (std::size_t i = chunks_.size(); i > first; --i) {
+    const bool is_open = has_rest && i - 1 == first;
+    if (!is_open) {
+      static_cast<void>(memory_->release(chunks_.at(i - 1)));
+    }
+    chunks_.pop_back();
+  }
+  in_chunks_ -= size;
+  requested_ = std::min(requested_ - bytes, in_chunks_);
+  leave_if_empty();
   return mapping;
 }
 
-/// Moves chunks of `bytes` together, or of little more, to the end; the first of them. Whole ones:
-/// to split one on a full GPU would leave a gap.
-std::size_t HeldMemory::choose(Bytes bytes) {
-  std::ranges::sort(chunks_, std::less{}, &Chunk::size);
-  // Large ones from the back as long as they fit, and then the smallest that covers what is left.
-  std::size_t first = chunks_.size();
-  std::size_t next = first;
-  Bytes missing = bytes;
-  while (next > 0 && missing > Bytes{}) {
-    --next;
-    if (const Bytes size = chunks_.at(next).size; size <= missing) {
-      missing -= size;
-      std::rotate(chunks_.begin() + static_cast<std::ptrdiff_t>(next),
-                  chunks_.begin() + static_cast<std::ptrdiff_t>(next) + 1,
-                  chunks_.begin() + static_cast<std::ptrdiff_t>(first));
-      --first;
-    }
+/// The rest of an open chunk is free when what was taken of it is.
+void HeldMemory::close() noexcept {
+  if (open_) {
+    static_cast<void>(memory_->release(open_->chunk));
+    in_chunks_ -= open_->chunk.size - open_->taken;
+    open_.reset();
   }
-  if (missing > Bytes{}) {
-    const auto rest = std::span(chunks_).first(first);
-    const auto cover = std::ranges::lower_bound(rest, missing, {}, &Chunk::size);
-    std::rotate(chunks_.begin() + (cover - rest.begin()),
-                chunks_.begin() + (cover - rest.begin()) + 1,
-                chunks_.begin() + static_cast<std::ptrdiff_t>(first));
-    --first;
+}
+
+void HeldMemory::leave_if_empty() noexcept {
+  if (chunks_.empty() && !open_) {
+    memory_->leave();
   }
-  return first;
 }
 
 /// Gives back a part of the last chunk. Its other part is allocated first, so that nobody finds

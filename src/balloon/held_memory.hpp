@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "balloon/device_memory.hpp"
@@ -36,8 +37,8 @@ class HeldMemory {
   /// will not take back stays in held() and is tried again with the next call.
   Bytes release() noexcept;
 
-  /// Hands chunks of `bytes` together, or up to one chunk more, over to this process: they are mapped
-  /// and no longer held, and nothing is free in between. `resource_exhausted` when less is held.
+  /// Hands `bytes`, rounded up to the driver's blocks, over to this process: they are mapped and no
+  /// longer held, and nothing is free in between. `resource_exhausted` when less is held.
   [[nodiscard]] Result<std::unique_ptr<Mapping>> take(Bytes bytes);
 
   /// The size that `amount` names as a total, or on top of what is held. A share counts from what
@@ -51,7 +52,9 @@ class HeldMemory {
 
   [[nodiscard]] Bytes requested() const noexcept { return requested_; }
   [[nodiscard]] Bytes held() const noexcept { return in_chunks_ + memory_->context_bytes(); }
-  [[nodiscard]] std::size_t chunks() const noexcept { return chunks_.size(); }
+  [[nodiscard]] std::size_t chunks() const noexcept {
+    return chunks_.size() + (open_ ? 1 : 0);
+  }
   [[nodiscard]] const DeviceMemory& memory() const noexcept { return *memory_; }
 
  private:
@@ -65,15 +68,22 @@ class HeldMemory {
   [[nodiscard]] Result<void> split_last(Bytes give_back);
   [[nodiscard]] bool may_fit_in_smaller_pieces(const Error& error, Bytes missing) const;
   [[nodiscard]] Error out_of_memory(Bytes missing, Bytes free) const;
-  [[nodiscard]] std::size_t choose(Bytes bytes);
   void add(const Chunk& chunk);
   void drop_from(std::size_t first) noexcept;
   bool drop(std::size_t index) noexcept;
+  void close() noexcept;
+  void leave_if_empty() noexcept;
 
   const std::unique_ptr<DeviceMemory> memory_;
   Bytes chunk_size_;
   std::vector<Chunk> chunks_;
-  Bytes in_chunks_;
+  /// The chunk that was taken in part.
+  struct Open {
+    Chunk chunk;
+    Bytes taken;
+  };
+  std::optional<Open> open_;
+  Bytes in_chunks_;  ///< And in the rest of the open one.
   Bytes requested_;
 };
 

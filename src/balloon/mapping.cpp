@@ -16,13 +16,12 @@ constexpr unsigned kReadAndWrite = 3;
 }  // namespace
 
 Result<std::unique_ptr<Mapping>> Mapping::make(std::shared_ptr<const CudaLibrary> cuda,
-                                               cuda::Device device,
-                                               std::span<const Piece> pieces) {
-  std::unique_ptr<Mapping> mapping(new Mapping(std::move(cuda), device));
+                                               cuda::Device device, const Stretch& stretch) {
+  std::unique_ptr<Mapping> mapping(new Mapping(std::move(cuda), device, stretch));
   const char* function = "";
-  Answer answer = mapping->map(pieces, function);
+  Answer answer = mapping->map(stretch.pieces, function);
   if (answer == Answer::invalid_context && mapping->enter() == Answer::success) {
-    answer = mapping->map(pieces, function);
+    answer = mapping->map(stretch.pieces, function);
   }
   if (answer != Answer::success) {
     return std::unexpected(mapping->cuda_->error(function, answer));
@@ -30,20 +29,25 @@ Result<std::unique_ptr<Mapping>> Mapping::make(std::shared_ptr<const CudaLibrary
   return mapping;
 }
 
-Mapping::Mapping(std::shared_ptr<const CudaLibrary> cuda, cuda::Device device)
-    : cuda_(std::move(cuda)), device_(device), owner_(::getpid()) {}
+Mapping::Mapping(std::shared_ptr<const CudaLibrary> cuda, cuda::Device device,
+                 const Stretch& stretch)
+    : cuda_(std::move(cuda)),
+      device_(device),
+      owner_(::getpid()),
+      skip_(stretch.skip),
+      size_(stretch.size),
+      whole_(std::accumulate(stretch.pieces.begin(), stretch.pieces.end(), Bytes{},
+                             [](Bytes sum, const Piece& piece) { return sum + piece.size; })) {}
 
 /// What was done before a failure is undone by the destructor, and not done again.
-Answer Mapping::map(std::span<const Piece> pieces, const char*& function) {
+Answer Mapping::map(const std::vector<Piece>& pieces, const char*& function) {
   const EnteredContext entered(*cuda_, context_);
   Answer answer = Answer::success;
-  if (address_ == 0) {
-    size_ = std::accumulate(pieces.begin(), pieces.end(), Bytes{},
-                            [](Bytes sum, const Piece& piece) { return sum + piece.size; });
+  if (range_ == 0) {
     function = "cuMemAddressReserve";
-    answer = cuda_->reserve_addresses(&address_, size_.count, 0, 0, 0);
+    answer = cuda_->reserve_addresses(&range_, whole_.count, 0, 0, 0);
     if (answer != Answer::success) {
-      address_ = 0;
+      range_ = 0;
       return answer;
     }
   }
@@ -51,7 +55,7 @@ Answer Mapping::map(std::span<const Piece> pieces, const char*& function) {
   for (const Piece& piece : pieces) {
     if (at >= mapped_) {
       function = "cuMemMap";
-      answer = cuda_->map(address_ + at.count, piece.size.count, 0, piece.handle, 0);
+      answer = cuda_->map(range_ + at.count, piece.size.count, 0, piece.handle, 0);
       if (answer != Answer::success) {
         return answer;
       }
@@ -61,7 +65,7 @@ Answer Mapping::map(std::span<const Piece> pieces, const char*& function) {
   }
   function = "cuMemSetAccess";
   const cuda::AccessDescription access{{cuda::LocationType::device, device_}, kReadAndWrite};
-  return cuda_->set_access(address_, size_.count, &access, 1);
+  return cuda_->set_access(range_, whole_.count, &access, 1);
 }
 
 Answer Mapping::enter() {
@@ -79,10 +83,10 @@ Mapping::~Mapping() {
   {
     const EnteredContext entered(*cuda_, context_);
     if (mapped_ > Bytes{}) {
-      static_cast<void>(cuda_->unmap(address_, mapped_.count));
+      static_cast<void>(cuda_->unmap(range_, mapped_.count));
     }
-    if (address_ != 0) {
-      static_cast<void>(cuda_->free_addresses(address_, size_.count));
+    if (range_ != 0) {
+      static_cast<void>(cuda_->free_addresses(range_, whole_.count));
     }
   }
   if (context_ != nullptr) {

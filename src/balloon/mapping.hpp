@@ -6,7 +6,6 @@
 #include <sys/types.h>
 
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "balloon/cuda_library.hpp"
@@ -23,31 +22,41 @@ class Mapping {
     Bytes size;
   };
 
-  /// Maps `pieces`, one behind the other. Their handles stay the caller's, who may release them
-  /// afterwards: what is mapped stays. After a failure nothing is mapped.
+  /// A stretch of several pieces, one behind the other.
+  struct Stretch {
+    std::vector<Piece> pieces;
+    Bytes skip;  ///< It begins so far into the first,
+    Bytes size;  ///< and is so long.
+  };
+
+  /// Maps a stretch. The handles stay the caller's, who may release them afterwards: what is mapped
+  /// stays. A piece may be mapped more than once, and is free when the last mapping goes. After a
+  /// failure nothing is mapped.
   [[nodiscard]] static Result<std::unique_ptr<Mapping>> make(
-      std::shared_ptr<const CudaLibrary> cuda, cuda::Device device, std::span<const Piece> pieces);
+      std::shared_ptr<const CudaLibrary> cuda, cuda::Device device, const Stretch& stretch);
 
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping();
 
-  [[nodiscard]] cuda::DevicePtr address() const noexcept { return address_; }
+  [[nodiscard]] cuda::DevicePtr address() const noexcept { return range_ + skip_.count; }
   [[nodiscard]] Bytes size() const noexcept { return size_; }
 
  private:
-  Mapping(std::shared_ptr<const CudaLibrary> cuda, cuda::Device device);
+  Mapping(std::shared_ptr<const CudaLibrary> cuda, cuda::Device device, const Stretch& stretch);
 
-  [[nodiscard]] cuda::Result map(std::span<const Piece> pieces, const char*& function);
+  [[nodiscard]] cuda::Result map(const std::vector<Piece>& pieces, const char*& function);
   [[nodiscard]] cuda::Result enter();
 
   const std::shared_ptr<const CudaLibrary> cuda_;
   const cuda::Device device_;
   const pid_t owner_;  ///< A forked child has no right to the driver.
   cuda::Context context_ = nullptr;
-  cuda::DevicePtr address_ = 0;
-  Bytes size_;     ///< Of the range of addresses.
-  Bytes mapped_;   ///< So much of it, from the front.
+  const Bytes skip_;
+  const Bytes size_;
+  const Bytes whole_;  ///< Of all pieces.
+  cuda::DevicePtr range_ = 0;
+  Bytes mapped_;  ///< Of the range, from the front.
 };
 
 }  // namespace levee::balloon

@@ -47,6 +47,10 @@ BalloonPost::BalloonPost(Settings settings, const BalloonOrder& order,
   holding_.account = order.lease.account();
   holding_.uuid = uuid_;
   holding_.promised = share.bytes;
+  if (const auto known = std::ranges::find(order.lease.used_before, uuid_, &ledger::DeviceShare::uuid);
+      known != order.lease.used_before.end()) {
+    baton_.baseline = known->bytes;
+  }
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -204,10 +208,18 @@ void BalloonPost::hear() {
   if (!holder_ || !is_following_) {
     return;
   }
+  const bool was_known = baton_.baseline.has_value();
   baton_ = holder_->baton();
-  const std::scoped_lock lock(mutex_);
-  holding_.passed_on = baton_.passed_on;
-  holding_.lost = baton_.lost;
+  std::string lease;
+  {
+    const std::scoped_lock lock(mutex_);
+    holding_.passed_on = baton_.passed_on;
+    holding_.lost = baton_.lost;
+    lease = holding_.lease;
+  }
+  if (!was_known && baton_.baseline) {
+    settings_.began(lease, {uuid_, *baton_.baseline});
+  }
 }
 
 void BalloonPost::part() {
@@ -242,7 +254,6 @@ void BalloonPost::note(HoldingState state, const HolderState& held) {
       holding_.trouble = is_following_ ? baton_.trouble : "";
     }
   }
-  settings_.changed();
 }
 
 void BalloonPost::note(const Error& error) {
@@ -255,7 +266,6 @@ void BalloonPost::note(const Error& error) {
     holding_.chunks = is_there ? holder_->held().chunks : 0;
     holding_.pid = is_there ? holder_->pid() : std::nullopt;
   }
-  settings_.changed();
 }
 
 /// What they wait for is free: so much, or less, is held.

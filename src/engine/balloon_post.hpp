@@ -27,8 +27,10 @@ class BalloonPost {
     /// Between two attempts: this, then twice as long, up to `most_pause`.
     std::chrono::milliseconds pause{500};
     std::chrono::milliseconds most_pause{15'000};
-    /// Something has changed. Called on the post's thread; must not block.
-    std::function<void()> changed = [] {};
+    /// What the owner used on this GPU before the balloon `lease` is known now, and worth keeping
+    /// for a post after this one. Called on the post's thread; must not block.
+    std::function<void(const std::string& lease, const ledger::DeviceShare& used)> began =
+        [](const auto&, const auto&) {};
   };
 
   BalloonPost(Settings settings, const BalloonOrder& order, const ledger::DeviceShare& share);

@@ -153,6 +153,21 @@ void LedgerDesk::resize(std::string id, Bytes each, ledger::Requester requester,
   }
 }
 
+void LedgerDesk::note_used_before(std::string id, ledger::DeviceShare used) {
+  static_cast<void>(post({[id = std::move(id), used = std::move(used)](Book& book) {
+                            const Lease* const known = book.find(id);
+                            if (known != nullptr && is_balloon(*known)) {
+                              Lease lease = *known;
+                              std::erase_if(lease.used_before, [&](const auto& share) {
+                                return share.uuid == used.uuid;
+                              });
+                              lease.used_before.push_back(used);
+                              book.put(std::move(lease));
+                            }
+                          },
+                          [](const Result<void>&) {}}));
+}
+
 void LedgerDesk::watch(std::string id, std::chrono::seconds patience,
                        LedgerPort::Answer<LeaseStanding> answer) {
   {

@@ -56,6 +56,8 @@ class LedgerDesk {
   /// See ledger::resize().
   void resize(std::string id, Bytes each, ledger::Requester requester,
               const api::LedgerPort::Answer<ledger::Answer>& answer);
+  /// What the account of a balloon used before it, for a daemon after this one.
+  void note_used_before(std::string id, ledger::DeviceShare used);
   void watch(std::string id, std::chrono::seconds patience,
              api::LedgerPort::Answer<api::LeaseStanding> answer);
   void forget(const api::LedgerPort::Answer<void>& answer);

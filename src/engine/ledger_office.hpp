@@ -41,6 +41,10 @@ class LedgerOffice {
   [[nodiscard]] api::LedgerPort port();
   [[nodiscard]] std::shared_ptr<const api::LedgerView> view() const { return desk_->view(); }
   void poke() { desk_->poke(); }
+  /// See LedgerDesk.
+  void note_used_before(const std::string& lease, const ledger::DeviceShare& used) {
+    desk_->note_used_before(lease, used);
+  }
 
   /// Answers everybody and decides no more. Idempotent.
   void stop() { desk_->stop(); }

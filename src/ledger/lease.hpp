@@ -77,6 +77,9 @@ struct Lease {
   LeaseState state = LeaseState::waiting;
   std::vector<DeviceShare> shares;  ///< What is promised; empty while it waits.
 
+  /// Of a balloon that follows its account's processes: what they used before, where that is known.
+  std::vector<DeviceShare> used_before;
+
   /// It dies with this process. pid 0: with nobody, but with the boot.
   ProcessId owner;
   uid_t uid = 0;

@@ -140,6 +140,9 @@ Lease lease_of(const json& text) {
   lease.state = text.at("granted_state").get<bool>() ? ledger::LeaseState::granted
                                                      : ledger::LeaseState::waiting;
   lease.shares = shares_of(text.at("shares"));
+  if (const auto before = text.find("used_before"); before != text.end()) {
+    lease.used_before = shares_of(*before);
+  }
   const json& owner = text.at("owner");
   lease.owner = {known(BootId::parse(owner.at("boot").get<std::string>()), owner),
                  owner.at("pid").get<pid_t>(), owner.at("start_ticks").get<std::uint64_t>()};
@@ -175,6 +178,9 @@ std::string to_text(const Lease& lease) {
             {"uid", lease.uid},
             {"ticket", lease.ticket},
             {"asked", to_number(lease.asked)}};
+  if (!lease.used_before.empty()) {
+    text["used_before"] = to_json(lease.used_before);
+  }
   put(text, "granted", lease.granted);
   put(text, "give_up_at", lease.give_up_at);
   put(text, "ttl", lease.ttl);

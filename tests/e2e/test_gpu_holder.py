@@ -8,7 +8,7 @@ from levee_testing import MIB, binary, wait_until
 from simulated_gpu import SimulatedMachine
 
 HEADER = struct.Struct("<IHHI")  # mark, version, kind, length
-MARK, VERSION = 0x484C564C, 1
+MARK, VERSION = 0x484C564C, 2
 HOLD, GROWING, DONE, FAILED = 0, 3, 4, 5
 ONE = "gpu 0 mem=11GiB reserved=1GiB ctx=512MiB"
 

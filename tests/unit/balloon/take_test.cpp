@@ -2,7 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -64,30 +68,52 @@ TEST(Take, WhatWasTakenOutlivesTheBalloon) {
   EXPECT_EQ(sim.used(), Bytes{});
 }
 
-TEST(Take, ComesWithUpToAChunkMore) {
+TEST(Take, GivesExactlyWhatIsAskedForInTheDriversBlocks) {
   SimulatedDriver sim;
   Balloon balloon = sim.balloon({.mb = 1000});
   ASSERT_TRUE(balloon.inflate());
-  const auto taken = balloon.take(Bytes{mib(150).count + 1});
+  const auto taken = balloon.take(Bytes{mib(150).count - 1});
   ASSERT_TRUE(taken.has_value());
-  EXPECT_EQ(taken->size(), mib(200));
-  EXPECT_EQ(balloon.allocated(), mib(800));
+  EXPECT_EQ(taken->size(), mib(150));
+  EXPECT_EQ(balloon.allocated(), mib(850));
+  EXPECT_EQ(balloon.status()->num_chunks, 9U) << "one of them is taken by half";
+  EXPECT_EQ(sim.used(), mib(1000));
 }
 
-TEST(Take, ChoosesChunksThatFitBest) {
-  SimulatedDriver sim;
+TEST(Take, GivesTheRestOfAChunkToTheNextWithoutAGap) {
+  SimulatedDriver sim("gpu 0 mem=2GiB reserved=1GiB");
   Balloon balloon = sim.balloon({.mb = 1000});
   ASSERT_TRUE(balloon.inflate());
-  ASSERT_TRUE(balloon.set_chunk_size(20));
-  ASSERT_TRUE(balloon.allocate_additional("60MB"));
-  const auto taken = balloon.take(mib(330));
-  ASSERT_TRUE(taken.has_value());
-  EXPECT_EQ(taken->size(), mib(340)) << "three of 100 and two of 20";
-  const auto small = balloon.take(mib(30));
-  ASSERT_TRUE(small.has_value());
-  EXPECT_EQ(small->size(), mib(120)) << "20 and, for want of another small one, 100";
-  EXPECT_EQ(balloon.allocated(), mib(600));
-  EXPECT_EQ(sim.used(), mib(1060));
+  auto first = std::optional(balloon.take(mib(130)));
+  auto second = std::optional(balloon.take(mib(30)));
+  auto third = std::optional(balloon.take(mib(40)));
+  ASSERT_TRUE(first->has_value() && second->has_value() && third->has_value());
+  EXPECT_EQ(balloon.allocated(), mib(800));
+  EXPECT_EQ(balloon.status()->num_chunks, 8U);
+  EXPECT_EQ(sim.used(), mib(1000));
+  first.reset();
+  EXPECT_EQ(sim.used(), mib(900)) << "the second chunk is in use by the others";
+  second.reset();
+  EXPECT_EQ(sim.used(), mib(900));
+  third.reset();
+  EXPECT_EQ(sim.used(), mib(800));
+}
+
+TEST(Take, AChunkTakenInPartIsCountedByItsRest) {
+  SimulatedDriver sim;
+  Balloon balloon = sim.balloon({.mb = 200});
+  ASSERT_TRUE(balloon.inflate());
+  auto taken = std::optional(balloon.take(mib(130)));
+  ASSERT_TRUE(taken->has_value());
+  EXPECT_EQ(balloon.allocated(), mib(70));
+  EXPECT_EQ(balloon.allocate_to_target("50MB"), mib(50));
+  EXPECT_EQ(failed(balloon.take(mib(60))).code, ErrorCode::resource_exhausted);
+  EXPECT_EQ(balloon.allocate_to_target("150MB"), mib(150));
+  EXPECT_EQ(sim.used(), mib(300));
+  EXPECT_EQ(balloon.deflate(), mib(150));
+  EXPECT_EQ(sim.used(), mib(200)) << "until what was taken of it goes";
+  taken.reset();
+  EXPECT_EQ(sim.used(), Bytes{});
 }
 
 TEST(Take, TheWholeBalloonPieceByPieceOnAFullGpu) {
