@@ -19,7 +19,7 @@ runs = int(sys.argv[2]) if len(sys.argv) > 2 else 200
 words = sys.argv[3:]  # Only rows that contain all of these.
 
 SPIN = ("a thief that never rests", ["--thief"])
-SLOW = ("one that looks every 100 ms", ["--thief", "--every", "0.1"])
+SLOW = ("one that looks every 300 ms", ["--thief", "--every", "0.3"])
 ONCE = ("one that takes 2 GB and stops", ["--thief", "--once"])
 QUIET = ("a full GPU, nobody takes more", None)
 
@@ -44,12 +44,12 @@ ROWS = [
     *[(f"no balloon: {size} GB freed, then allocated at once", ["release", "--target", f"{size}GB", "--piece", f"{size}GB"],
        SPIN) for size in (1, 2, 4, 8)],
     ("no balloon: freed, then allocated", ["release"], SPIN),
-    ("(c) does not ask, needs 12 of 12 GB", [*FOLLOW, *PIECES], SLOW),
-    ("(c) does not ask, needs 9 of 12 GB, nothing made good", [*FOLLOW, *PIECES, "--target", "9GB"], SLOW),
-    ("(c) the same, 3 GB made good", [*FOLLOW, *PIECES, "--target", "9GB", "--spare", "3GB"], SLOW),
+    ("(c) does not ask, retries, needs 12 of 12 GB", [*FOLLOW, *PIECES, "--retry", "200"], SLOW),
+    ("(c) does not ask, retries, needs 9 of 12 GB, nothing made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB"], SLOW),
+    ("(c) the same, 3 GB made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB", "--spare", "3GB"], SLOW),
     ("no balloon: freed, then allocated", ["release", "--piece", "512MB", "--pause", "20"], SLOW),
-    ("(c) does not ask, needs 9 of 12 GB, nothing made good", [*FOLLOW, *PIECES, "--target", "9GB"], ONCE),
-    ("(c) the same, 3 GB made good", [*FOLLOW, *PIECES, "--target", "9GB", "--spare", "3GB"], ONCE),
+    ("(c) does not ask, retries, needs 9 of 12 GB, nothing made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB"], ONCE),
+    ("(c) the same, 3 GB made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB", "--spare", "3GB"], ONCE),
     ("no balloon: freed, then allocated", ["release", "--target", "9GB", "--piece", "512MB", "--pause", "20"], ONCE),
     ("(c) does not ask, 512 MB pieces", [*FOLLOW, *PIECES], QUIET),
     ("(c) the same, without a pause between them", [*FOLLOW, "--piece", "512MB"], QUIET),

@@ -11,6 +11,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -61,17 +62,18 @@ class Plain {
   cuda::Context context_ = nullptr;
 };
 
-void say_and_wait() {
-  fmt::print("held\n");
+void say_and_wait(std::string_view what) {
+  fmt::print("{}\n", what);
   std::fflush(stdout);
   std::string line;
   std::getline(std::cin, line);
 }
 
-/// Grows piece by piece until `target` or a failure; how much that is.
-Bytes grow_by(const Options& options, const std::function<bool(Bytes)>& take) {
+/// Grows piece by piece until `target` or a failure, and says how much that is.
+void grow_by(const Options& options, const std::function<bool(Bytes)>& take) {
   Bytes got;
-  while (got < options.target) {
+  bool is_refused = false;
+  while (got < options.target && !is_refused) {
     const Bytes piece = std::min(options.piece, options.target - got);
     const auto until = std::chrono::steady_clock::now() + options.retry;
     bool is_taken = take(piece);
@@ -79,13 +81,11 @@ Bytes grow_by(const Options& options, const std::function<bool(Bytes)>& take) {
       std::this_thread::yield();
       is_taken = take(piece);
     }
-    if (!is_taken) {
-      break;
-    }
-    got += piece;
+    is_refused = !is_taken;
+    got += is_taken ? piece : Bytes{};
     std::this_thread::sleep_for(options.pause);
   }
-  return got;
+  say_and_wait(fmt::format("got {}", got.count));  // What it has stays its own meanwhile.
 }
 
 template <class T>
@@ -98,14 +98,14 @@ T must(Result<T> result) {
 }
 
 /// With a balloon in this process.
-Bytes grow_inside(const Options& options, const Plain& plain) {
+void grow_inside(const Options& options, const Plain& plain) {
   auto balloon = must(reserve_gpu_memory(0, {.mb = MemorySpec(options.promised)}));
   std::vector<TakenMemory> taken;
-  say_and_wait();
+  say_and_wait("held");
   if (options.way == "release") {
     balloon.deflate();
   }
-  return grow_by(options, [&](Bytes piece) {
+  grow_by(options, [&](Bytes piece) {
     if (options.way == "take") {
       auto memory = balloon.take(piece);
       if (memory) {
@@ -121,7 +121,7 @@ Bytes grow_inside(const Options& options, const Plain& plain) {
 }
 
 /// With a holder that follows, or is asked.
-Bytes grow_beside(const Options& options, const balloon::Gpu& gpu, const Plain& plain) {
+void grow_beside(const Options& options, const balloon::Gpu& gpu, const Plain& plain) {
   balloon::Holder::Settings how;
   how.argv = {options.levee, "gpu-holder"};
   auto holder = must(balloon::Holder::start(gpu.uuid, how));
@@ -136,18 +136,15 @@ Bytes grow_beside(const Options& options, const balloon::Gpu& gpu, const Plain& 
   following.baton = {.promised = options.promised, .step = options.step, .spare = options.spare};
   following.look = options.look;
   const bool asks = options.way == "ask";
-  say_and_wait();
+  say_and_wait("held");
   // Its context is there already, and no part of what was promised.
   must(holder.follow(following, 10s));
-  const Bytes got = grow_by(options, [&](Bytes piece) {
+  grow_by(options, [&](Bytes piece) {
     if (asks) {
       static_cast<void>(holder.yield_to_owner(piece, 10s));
     }
     return plain.grow(piece);
   });
-  static_cast<void>(holder.is_running());
-  fmt::print(stderr, "lost {}\n", holder.baton().lost.count);
-  return got;
 }
 
 }  // namespace
@@ -192,7 +189,10 @@ int main(int argc, char** argv) {
   const Plain plain(cuda, must(cuda->find(gpu.uuid)));
   const bool is_inside =
       options.way == "take" || options.way == "yield" || options.way == "release";
-  const Bytes got = is_inside ? grow_inside(options, plain) : grow_beside(options, gpu, plain);
-  fmt::print("got {}\n", got.count);
+  if (is_inside) {
+    grow_inside(options, plain);
+  } else {
+    grow_beside(options, gpu, plain);
+  }
   return 0;
 }

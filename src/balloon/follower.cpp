@@ -46,7 +46,8 @@ void Follower::look(MonoTime now, const Progress& go_on) {
       .lost_before = lost_before_};
   const BatonStep step = pass_baton(order_.baton, sample);
   state_.lost = step.lost;
-  lost_before_ = step.lost;
+  // Memory that was just given back may not be free at once: what seems lost then is not believed.
+  lost_before_ = step.move == BatonMove::hold ? step.lost : std::min(step.lost, lost_before_);
   move(step, now, go_on);
   state_.passed_on = order_.baton.promised - held_.requested();
   pace(now);
@@ -56,7 +57,6 @@ void Follower::move(const BatonStep& step, MonoTime now, const Progress& go_on) 
   if (step.move == BatonMove::hold) {
     return;
   }
-  lost_before_ = Bytes{};  // Memory that was just given back may not be free at once.
   const auto moved = held_.resize(step.balloon, go_on);
   if (step.move == BatonMove::yield) {
     grew_at_ = now;

@@ -78,7 +78,7 @@ class Follower {
   MonoTime grew_at_;
   std::chrono::milliseconds interval_;
   std::deque<std::pair<MonoTime, Bytes>> peaks_;  ///< Falling: the first is the most lately.
-  Bytes lost_before_;  ///< At the look before, if nothing has moved since.
+  Bytes lost_before_;  ///< At the look before, as far as it may be believed.
 
   struct Asked {
     Bytes bytes;
