@@ -45,13 +45,6 @@ std::vector<BalloonOrder> balloons_of(const Book& book) {
   return balloons;
 }
 
-bool touches_balloons(const Book& book) {
-  return std::ranges::any_of(book.changes(), [&book](const auto& change) {
-    const Lease* const now = book.find(change.first);
-    return (change.second && is_balloon(*change.second)) || (now != nullptr && is_balloon(*now));
-  });
-}
-
 /// Nobody is promised memory on a machine that has not been looked at.
 std::optional<Error> unseen(bool has_sample) {
   if (has_sample) {
@@ -313,8 +306,8 @@ void LedgerDesk::take_turn(const std::vector<Task>& tasks, std::vector<Watcher> 
   }
   answer_watchers();
   if (turn_.balloons) {
-    balloons_are_known_ = true;
-    options_.balloons(*turn_.balloons);
+    balloons_ = std::move(turn_.balloons);
+    options_.balloons(*balloons_);
   }
   if (turn_.view) {
     view_.set(turn_.view);
@@ -383,8 +376,9 @@ void LedgerDesk::decide(Book& book, const std::vector<Task>& tasks, bool is_samp
   if (has_sample_) {
     happen(ledger::serve(book, {sample_.supply, sample_.rules, now}));
   }
-  if (!balloons_are_known_ || touches_balloons(book)) {
-    turn_.balloons = balloons_of(book);
+  // Who shares the store may have changed them as well.
+  if (auto balloons = balloons_of(book); balloons != balloons_) {
+    turn_.balloons = std::move(balloons);
   }
   look_at_watched(book, now.mono);
   view_is_old_ |= is_sample || !book.changes().empty();

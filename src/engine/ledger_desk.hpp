@@ -140,7 +140,7 @@ class LedgerDesk {
   std::vector<Watcher> watchers_;
   MonoTime view_made_;
   bool view_is_old_ = false;  ///< The book has changed since.
-  bool balloons_are_known_ = false;
+  std::optional<std::vector<BalloonOrder>> balloons_;  ///< As they were told; absent: not yet.
 
   std::thread thread_;
 };
