@@ -155,7 +155,7 @@ def test_an_owner_that_asks_gets_it_in_one_piece(with_daemon):
     balloon = reserve_for(place, owner.pid)
     free = place.free()
     done = place.run(binary(), "balloon", "pass-on", balloon, "5GB")
-    assert done.returncode == 0 and done.stdout == f"{balloon} passed on 5.0 GiB\n", done.stderr
+    assert done.returncode == 0 and done.stdout == f"{balloon} passed on 5.00 GiB\n", done.stderr
     assert place.free() == free + 4 * GIB, "and one was open before"
     owner.kill()
     owner.wait()
