@@ -32,8 +32,8 @@ constexpr std::array<std::string_view, 17> kLeaseKeys{"id",          "name",
                                                       "ttl_seconds", "wait_seconds",
                                                       "estimate"};
 constexpr std::array<std::string_view, 10> kBalloonKeys{
-    "size",   "gpus",      "id",          "name",         "priority", "yieldable",
-    "within", "owner_pid", "ttl_seconds", "wait_seconds"};
+    "size",      "gpus",   "id",        "name",        "priority",
+    "yieldable", "within", "owner_pid", "ttl_seconds", "wait_seconds"};
 constexpr std::array<std::string_view, 4> kBookingKeys{"allocation_id", "required_mb", "gpu_id",
                                                        "owner_pid"};
 
@@ -149,7 +149,8 @@ void read_balloon_gpus(Members& members, const View& view, const Amount& size, D
     demand.any_devices = static_cast<std::size_t>(count.value_or(1));
     demand.bytes_each = size.resolve({});
     if (size.is_share()) {
-      members.refuse("a share of what is free on any GPU is no size", R"(name the GPU: "gpus": ["0"])");
+      members.refuse("a share of what is free on any GPU is no size",
+                     R"(name the GPU (--gpu 0, "gpus": ["0"]), or say how much)");
     }
   }
   for (std::string& uuid : uuids) {

@@ -41,7 +41,11 @@ BalloonPost::~BalloonPost() {
 void BalloonPost::promise(Bytes bytes) {
   {
     const std::scoped_lock lock(mutex_);
+    if (holding_.promised == bytes) {
+      return;
+    }
     holding_.promised = bytes;
+    holding_.state = HoldingState::growing;
   }
   ::eventfd_write(wake_.get(), 1);
 }

@@ -20,7 +20,7 @@ namespace levee::engine {
 class BalloonPost {
  public:
   struct Settings {
-    std::vector<std::string> holder;          ///< The program, see balloon::Holder.
+    std::vector<std::string> holder;           ///< The program, see balloon::Holder.
     std::chrono::milliseconds growth{60'000};  ///< For one growth.
     /// Between two attempts: this, then twice as long, up to `most_pause`.
     std::chrono::milliseconds pause{500};
@@ -65,7 +65,7 @@ class BalloonPost {
   sources::Fd wake_;
 
   mutable std::mutex mutex_;
-  api::Holding holding_;          // guarded by mutex_, as is what follows
+  api::Holding holding_;  // guarded by mutex_, as is what follows
   std::vector<Waiting> waiting_;
 
   // The thread's alone.

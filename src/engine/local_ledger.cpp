@@ -44,8 +44,7 @@ bool is_about_ledger(int fd) {
 
 /// Those that die with this process: the others are held by whose they are.
 std::vector<ledger::Lease> own(std::vector<ledger::Lease> balloons) {
-  std::erase_if(balloons,
-                [](const ledger::Lease& lease) { return lease.owner.pid != ::getpid(); });
+  std::erase_if(balloons, [](const ledger::Lease& lease) { return lease.owner.pid != ::getpid(); });
   return balloons;
 }
 

@@ -30,8 +30,7 @@ std::string owner_of(const Json& balloon) {
 
 std::string time_left(const Json& balloon) {
   const auto seconds = number_at(balloon, "expires_in_seconds");
-  return seconds ? format_duration(std::chrono::seconds(static_cast<std::int64_t>(*seconds)))
-                 : "-";
+  return seconds ? format_duration(std::chrono::seconds(static_cast<std::int64_t>(*seconds))) : "-";
 }
 
 Span state_of(const Json& holding) {
@@ -63,9 +62,8 @@ std::string progress_of(const Json& balloon) {
     wanted += wants;
     held += std::min(bytes_at(each, "held_bytes"), wants);
   }
-  const double share = wanted.count == 0 ? 0
-                                         : static_cast<double>(held.count) /
-                                               static_cast<double>(wanted.count);
+  const double share =
+      wanted.count == 0 ? 0 : static_cast<double>(held.count) / static_cast<double>(wanted.count);
   const auto filled = static_cast<std::size_t>(std::lround(share * kWidth));
   return fmt::format("holding {} of {} [{}{}]", format_bytes(held), format_bytes(wanted),
                      std::string(filled, '#'), std::string(kWidth - filled, '.'));
@@ -76,8 +74,8 @@ std::string render_balloons(const Json& answer, const Style& style) {
   if (balloons.empty()) {
     return line({{"no balloon: hold memory with `levee reserve 4GB`", Color::gray}}, style);
   }
-  Table table({"BALLOON", "USER", "FOR", "GPU", "PROMISED", "PASSED ON", "HELD", "STATE", "ENDS IN",
-               ""});
+  Table table(
+      {"BALLOON", "USER", "FOR", "GPU", "PROMISED", "PASSED ON", "HELD", "STATE", "ENDS IN", ""});
   for (const Json& balloon : balloons) {
     const Json& holdings = list_at(balloon, "holdings");
     const std::string id = text_at(balloon, "id").value_or("?");
