@@ -37,12 +37,15 @@ MODELS = {  # Rows without an architecture of their own.
     "RedHatAI/Mistral-Small-3.1-24B-Instruct-2503-quantized.w8a8": "mistral-small-3.1-24b",
     "bigscience/bloomz-7b1": "bloom-7b1", "StableLM-Alpha-3B": "stablelm-alpha-3b", "BERT-Base": "bert-base-uncased",
     "BERT-Large": "bert-large-uncased", "google-bert/bert-large-uncased": "bert-large-uncased",
-    "GLM-Z1-32B-0414": "glm-4-32b",
+    "GLM-Z1-32B-0414": "glm-4-32b", "openai/gpt-oss-20b": "gpt-oss-20b", "openai/gpt-oss-120b": "gpt-oss-120b",
+    "bigcode/octocoder": "starcoder", "moonshotai/Kimi-VL-A3B-Instruct": "kimi-vl-a3b", "TriLM 3.9B": "trilm-3.9b",
+    "ibm-granite/granite-vision-3.3-2b": "granite-vision-3.3-2b", "bigscience/T0_3B": "t0-3b",
+    "bert-base-cased": "bert-base-cased", "phi-1.5": "phi-1.5",
 }
 
 QUANT = {"none": None, "": None, "fp8": "fp8", "gptq-int8": "int8", "awq-int4": "int4", "gptq-int4": "int4",
          "bnb-nf4": "nf4", "bnb-nf4-dq": "nf4-dq", "nf4": "nf4", "bnb-int8": "int8", "int8": "int8",
-         "compressed-tensors": "int8"}
+         "compressed-tensors": "int8", "bnb-int4": "nf4", "mxfp4": "mxfp4"}
 
 #: Which term, or sum of terms, a quantity is.
 TERMS = {
@@ -55,6 +58,17 @@ TERMS = {
     "training_peak_reserved_bytes": ["weights", "gradients", "optimizer", "activations", "logits", "slack"],
     "training_total_bytes": ["weights", "gradients", "optimizer", "activations", "logits", "slack", "context"],
 }
+
+
+#: Framework, model and quantisation of rows that no estimate is for.
+NOT_MODELLED = {r"^faster-whisper|^whisper\.cpp|^openai/whisper": "Whisper's own servers are not modelled",
+                r"stable-diffusion": "diffusion models are not modelled",
+                r"\(none: ": "no model is loaded, only a tensor of one value",
+                r"_L$": "a mix of types made by hand: only its tensor list tells"}
+
+#: GiB that drivers report of one GPU.
+CAPACITY = {"A100-40GB": 39.4, "A100-80GB": 79.1, "H100-80GB": 79.19, "H20-96GB": 95.6, "RTX 4090": 23.6,
+            "Titan X 12GB": 11.9}
 
 
 class NotModelled(Exception):
@@ -118,6 +132,9 @@ def training(row: dict) -> list[str]:
 
 def arguments_for(row: dict) -> list[str]:
     quantity, config = row["quantity"], row["config"]
+    for pattern, why in NOT_MODELLED.items():
+        if re.search(pattern, f"{row['framework']} {row['model']} {row['quantization']}"):
+            raise NotModelled(why)
     model = row["arch_id"] or MODELS.get(row["model"])
     if not model:
         raise NotModelled("the model's shape is not known")
@@ -167,6 +184,8 @@ def arguments_for(row: dict) -> list[str]:
             raise NotModelled("latent attention with an expanded cache")
     if gpus_summed(row) > 1:  # device_map=auto: layers one after another.
         arguments += ["--pp", row["num_gpus"]]
+    if config.startswith("long prompt"):
+        raise NotModelled("the prompt's length is not stated")
     if not quantity.startswith("training"):
         for option, name in (("--tp", "tp"), ("--pp", "pp")):
             if value := number(rf"\b{name}=(\d+)", config):
@@ -196,7 +215,9 @@ def estimated(row: dict, levee: str) -> tuple[float, float, float]:
         tokens = answer["pool"]["tokens"]
         return tokens * 0.999, tokens, tokens * 1.001
     if quantity == "available_kv_bytes":
-        total = float(number(r"total_gpu_gib=([\d.]+)", row["config"], "0")) * GIB
+        total = float(number(r"total_gpu_gib=([\d.]+)", row["config"], "0") or 0) or CAPACITY.get(
+            row["hardware"].split(" (")[0], 0)
+        total *= GIB
         share = float(number(r"utilization=([\d.]+)", row["config"], "0"))
         if not total:
             raise NotModelled("the GPU's memory is not stated")

@@ -28,7 +28,10 @@ Term weights_term(const ModelFacts& facts, const Job& job) {
     return term(TermName::weights, stored, 0.995, 1.005, "all tensors of the weight files");
   }
   const WeightFormat format = job.weights.value_or(format_of(facts));
-  const Parameters parameters = count_parameters(facts);
+  Parameters parameters = count_parameters(facts);
+  if (job.framework == Framework::llama_cpp) {
+    parameters.vision = 0;  // A file of its own ("mmproj"), which is loaded only when it is given.
+  }
   double spread = format.uncertainty;
   std::string reason = fmt::format("{:.3g} billion values in {}",
                                    static_cast<double>(parameters.total()) / 1e9, format.name);
@@ -39,8 +42,10 @@ Term weights_term(const ModelFacts& facts, const Job& job) {
     reason = fmt::format("{:.3g} billion values by the name, in {}",
                          static_cast<double>(*facts.parameters) / 1e9, format.name);
   }
-  return term(TermName::weights, scale * weight_bytes(parameters, facts, format, ranks) / stages,
-              1 - spread, 1 + spread, reason);
+  const double tables = job.framework == Framework::vllm ? rotary_table_bytes(facts) : 0;
+  return term(TermName::weights,
+              scale * weight_bytes(parameters, facts, format, ranks) / stages + tables, 1 - spread,
+              1 + spread, reason);
 }
 
 Term cache_term(const ModelFacts& facts, const Job& job) {

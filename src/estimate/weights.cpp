@@ -72,6 +72,14 @@ bool same_name(std::string_view a, std::string_view b) {
       a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
+/// What some models are released in, and others are not converted to. mxfp4: 4 bits, and 8 for 32
+/// of them (OCP Microscaling); kernels pad the matrices to shapes that suit them, by up to a tenth.
+const std::vector<WeightFormat>& released_formats() {
+  static const std::vector<WeightFormat> kFormats{
+      {.name = "mxfp4", .linear_bits = 4.25, .uncertainty = 0.1, .experts_only = true}};
+  return kFormats;
+}
+
 std::vector<std::string_view> names_of(const std::vector<WeightFormat>& formats) {
   std::vector<std::string_view> names;
   names.reserve(formats.size());
@@ -117,17 +125,18 @@ const std::vector<WeightFormat>& gguf_formats() {
 
 Result<WeightFormat> parse_weight_format(std::string_view name) {
   const std::string text = plain(name);
-  for (const auto* formats : {&hub_formats(), &gguf_formats()}) {
+  for (const auto* formats : {&hub_formats(), &released_formats(), &gguf_formats()}) {
     for (const WeightFormat& format : *formats) {
       if (same_name(format.name, text)) {
         return format;
       }
     }
   }
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("\"{}\" is no format of weights", name.substr(0, 64)),
-              fmt::format("accepted: {}, awq, gptq, {}", fmt::join(names_of(hub_formats()), ", "),
-                          fmt::join(names_of(gguf_formats()), ", ")));
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("\"{}\" is no format of weights", name.substr(0, 64)),
+      fmt::format("accepted: {}, awq, gptq, mxfp4, {}", fmt::join(names_of(hub_formats()), ", "),
+                  fmt::join(names_of(gguf_formats()), ", ")));
 }
 
 WeightFormat format_of(const ModelFacts& facts) {
@@ -146,12 +155,19 @@ double weight_bytes(const Parameters& parameters, const ModelFacts& facts,
   const double embedding_bits = facts.tied_embeddings ? format.output_bits : format.embedding_bits;
   const auto output = static_cast<double>(
       facts.tied_embeddings && format.splits_tied ? parameters.embedding : parameters.output);
-  const double shared = static_cast<double>(parameters.linear) * format.linear_bits +
+  const std::uint64_t wide = format.experts_only ? parameters.linear - parameters.expert_linear : 0;
+  const double shared = static_cast<double>(parameters.linear - wide) * format.linear_bits +
+                        static_cast<double>(wide + parameters.vision) * other_bits +
                         static_cast<double>(parameters.embedding) * embedding_bits +
                         output * format.output_bits;
   return (shared / ranks + static_cast<double>(parameters.other) * other_bits +
           static_cast<double>(facts.companion_parameters) * other_bits) /
          8;
+}
+
+double rotary_table_bytes(const ModelFacts& facts) {
+  const std::uint64_t width = facts.latent ? facts.latent->rope : facts.head_dim;
+  return 2 * static_cast<double>(facts.rotary_rows) * static_cast<double>(width);
 }
 
 }  // namespace levee::estimate
