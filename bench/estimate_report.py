@@ -42,6 +42,17 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    row: dict
+    ran: bool  #: Otherwise it ended for want of memory.
+    told: str  #: fits, tight or does_not_fit.
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.told == ("does_not_fit" if self.ran else "fits")
+
+
+@dataclass(frozen=True)
 class Target:
     quantity: str
     target: str
@@ -105,6 +116,18 @@ def targets(unseen: list[Result]) -> list[str]:
     return lines
 
 
+def verdict_lines(verdicts: list[Verdict], reasons: dict[str, str]) -> list[str]:
+    lines = ["| in truth | fits | tight | does not fit |", "|---|---|---|---|"]
+    for name, ran in (("it ran", True), ("it failed", False)):
+        told = [verdict.told for verdict in verdicts if verdict.ran == ran]
+        lines.append(f"| {name} ({len(told)}) | " + " | ".join(
+            str(told.count(answer)) for answer in ("fits", "tight", "does_not_fit")) + " |")
+    for name, ran in (("Accepted, and failed", False), ("Refused, and ran", True)):
+        wrong = sorted({verdict.row["row_id"] for verdict in verdicts if verdict.is_wrong and verdict.ran == ran})
+        lines += ["", f"{name}: {len(wrong)}.", "", *(f"- {row}: {reasons.get(row, '**no reason is given**')}" for row in wrong)]
+    return lines
+
+
 def summary(results: list[Result]) -> str:
     sizes = sorted(abs(result.error) for result in results)
     p90 = sizes[min(len(sizes) - 1, int(0.9 * len(sizes)))]
@@ -131,8 +154,8 @@ def misses(results: list[Result], reasons: dict[str, str]) -> list[str]:
     return lines
 
 
-def report(results: list[Result], skipped: dict[str, list[str]], total: int, reasons: dict[str, str],
-           fitted_on: list[str]) -> str:
+def report(results: list[Result], skipped: dict[str, list[str]], verdicts: list[Verdict], total: int,
+           reasons: dict[str, str], fitted_on: list[str]) -> str:
     unseen = [result for result in results if not result.fitted]
     lines = ["# How near the estimates come", "",
              "Made by `./dev bench estimate` from `bench/data/memory-truth.csv`: published measurements, each with its "
@@ -144,6 +167,11 @@ def report(results: list[Result], skipped: dict[str, list[str]], total: int, rea
              "A target is met when every measurement reaches it, unless it names a share. Weights from files are not in "
              "the data, whose rows come without their tensor lists: they are the sum of the tensors, as tests say.", "",
              *targets(unseen), "",
+             "## Verdicts", "",
+             "Jobs that are known to have run or to have failed on a GPU of known size, asked for that GPU. A largest "
+             "batch is two of them: itself, and one sequence more. Targets: none accepted that fails, at most a tenth "
+             "refused that would run.", "",
+             *verdict_lines(verdicts, reasons), "",
              "## By quantity (unseen rows)", "", *table(unseen, "quantity", lambda r: r.quantity),
              "## By framework (unseen rows)", "", *table(unseen, "framework", lambda r: r.row["framework"]),
              "## By model (unseen rows)", "", *table(unseen, "model", lambda r: r.row["arch_id"] or r.row["model"]),

@@ -148,21 +148,34 @@ WeightFormat format_of(const ModelFacts& facts) {
   return parse_weight_format(name).value_or(hub_formats().at(1));
 }
 
+std::uint64_t most_layers(std::uint64_t layers, std::uint64_t stages) {
+  return (layers + stages - 1) / stages;
+}
+
 double weight_bytes(const Parameters& parameters, const ModelFacts& facts,
-                    const WeightFormat& format, double ranks) {
+                    const WeightFormat& format, double ranks, std::uint64_t stages) {
   const bool is_16_bit = format.linear_bits >= 16;
   const double other_bits = is_16_bit ? format.linear_bits : 16;
   const double embedding_bits = facts.tied_embeddings ? format.output_bits : format.embedding_bits;
-  const auto output = static_cast<double>(
-      facts.tied_embeddings && format.splits_tied ? parameters.embedding : parameters.output);
+  const bool is_copied = facts.tied_embeddings && (format.splits_tied || stages > 1);
+  const double embedding = static_cast<double>(parameters.embedding) * embedding_bits;
+  const double output = static_cast<double>(is_copied ? parameters.embedding : parameters.output) *
+                        format.output_bits;
   const std::uint64_t wide = format.experts_only ? parameters.linear - parameters.expert_linear : 0;
-  const double shared = static_cast<double>(parameters.linear - wide) * format.linear_bits +
-                        static_cast<double>(wide + parameters.vision) * other_bits +
-                        static_cast<double>(parameters.embedding) * embedding_bits +
-                        output * format.output_bits;
-  return (shared / ranks + static_cast<double>(parameters.other) * other_bits +
-          static_cast<double>(facts.companion_parameters) * other_bits) /
-         8;
+  const double linear = static_cast<double>(parameters.linear - wide) * format.linear_bits +
+                        static_cast<double>(wide) * other_bits;
+  const double other = static_cast<double>(parameters.other) * other_bits;
+  // What stands before the layers is the first stage's.
+  const double before = static_cast<double>(parameters.vision) * other_bits;
+  const double beside = static_cast<double>(facts.companion_parameters) * other_bits;
+  if (stages <= 1) {
+    return ((linear + embedding + output + before) / ranks + other + beside) / 8;
+  }
+  const std::uint64_t layers = std::max<std::uint64_t>(facts.layers + facts.decoder_layers, 1);
+  const double share =
+      static_cast<double>(most_layers(layers, stages)) / static_cast<double>(layers);
+  const double ends = std::max(embedding + before, output);
+  return ((linear * share + ends) / ranks + other * share + beside) / 8;
 }
 
 double rotary_table_bytes(const ModelFacts& facts) {

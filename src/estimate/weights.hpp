@@ -35,9 +35,14 @@ struct WeightFormat {
 /// As the weights are stored.
 [[nodiscard]] WeightFormat format_of(const ModelFacts& facts);
 
-/// On one of `ranks` devices that share the model tensor by tensor.
+/// On one of `ranks` devices that share the model tensor by tensor, and of `stages` that share its
+/// layers the one that holds most: the first has the embedding, the last the output.
 [[nodiscard]] double weight_bytes(const Parameters& parameters, const ModelFacts& facts,
-                                  const WeightFormat& format, double ranks = 1);
+                                  const WeightFormat& format, double ranks = 1,
+                                  std::uint64_t stages = 1);
+
+/// Layers of the stage that holds most, of `layers` that are dealt out as evenly as they go.
+[[nodiscard]] std::uint64_t most_layers(std::uint64_t layers, std::uint64_t stages);
 
 /// The table of sines and cosines that vLLM makes for all positions while it loads a model, in 16
 /// bits and whole on every device.

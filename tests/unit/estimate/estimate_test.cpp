@@ -64,6 +64,23 @@ TEST(Weights, OfLlamaCppHaveNoVisionTower) {
   EXPECT_EQ(estimate(facts, job).find(TermName::weights)->expected.count, 2 * 6'738'415'616U);
 }
 
+TEST(Weights, OfSeveralStagesAreThoseOfTheFullest) {
+  ModelFacts facts = llama_2_7b();
+  const auto held = [&](std::uint64_t stages) {
+    return estimate(facts, Job{.pipeline_parallel = stages})
+        .find(TermName::weights)
+        ->expected.count;
+  };
+  // Embedding and output are as large as each other: two stages have one each.
+  EXPECT_NEAR(static_cast<double>(held(2)), static_cast<double>(held(1)) / 2, 1);
+  constexpr std::uint64_t kEnd = 2 * 32000 * 4096;
+  const double layer = (static_cast<double>(held(1)) - 2 * kEnd) / 32;
+  EXPECT_NEAR(static_cast<double>(held(3)), 11 * layer + kEnd, 1) << "11, 11 and 10 layers";
+  EXPECT_NEAR(static_cast<double>(held(32)), layer + kEnd, 1);
+  facts.tied_embeddings = true;
+  EXPECT_NEAR(static_cast<double>(held(2)), 16 * layer + kEnd, 1) << "each end needs the matrix";
+}
+
 TEST(Weights, InMxfp4AreThoseOfExpertsOnly) {
   ModelFacts facts = llama_2_7b();
   EXPECT_EQ(weights(facts, "mxfp4"), weights(facts, "bf16")) << "there are none";
@@ -80,6 +97,8 @@ TEST(Weights, OfVllmComeWithATableOfAllPositions) {
     return estimate(facts, Job{.framework = framework}).find(TermName::weights)->expected.count;
   };
   EXPECT_EQ(held(Framework::vllm), held(Framework::transformers) + 4096 * 128 * 2);
+  facts.stored = gib(7);
+  EXPECT_EQ(held(Framework::vllm), gib(7).count + 4096 * 128 * 2) << "no file has it";
 }
 
 TEST(Activations, OfVllmHoldPicturesThatWereRead) {
