@@ -12,7 +12,7 @@ using testing::HasSubstr;
 using testing::Pair;
 
 constexpr Bytes kAvailable = mib(8192 - 512 - 3072);  ///< On each of the two GPUs.
-constexpr Bytes kFree = mib(8192 - 3072);              ///< By its driver.
+constexpr Bytes kFree = mib(8192 - 3072);             ///< By its driver.
 
 Response post(LedgerHouse& at, const std::string& body) {
   return at.house.ask("POST", "/api/v1/balloons", body);
@@ -33,8 +33,8 @@ Holding holding(std::string lease, HoldingState state, Bytes held) {
 
 TEST(PostBalloon, IsALeaseOfItsKind) {
   LedgerHouse at;
-  const Response response =
-      post(at, R"({"size": "1GB", "gpus": ["0"], "id": "b", "ttl_seconds": 60, "yieldable": true})");
+  const Response response = post(
+      at, R"({"size": "1GB", "gpus": ["0"], "id": "b", "ttl_seconds": 60, "yieldable": true})");
   EXPECT_EQ(response.status, 201) << *response.body;
   const Json json = json_of(response);
   EXPECT_EQ(json["kind"], "balloon");
@@ -129,7 +129,8 @@ TEST(Balloons, AreTheirUsersAlone) {
   ASSERT_EQ(post(at, R"({"size": "1GB", "gpus": ["0"], "id": "b"})").status, 201);
   at.house.uid = 1001;
   EXPECT_EQ(at.house.ask("PUT", "/api/v1/balloons?id=b", R"({"size": "2GB"})").status, 403);
-  EXPECT_EQ(at.house.ask("POST", "/api/v1/balloons/pass-on?id=b", R"({"size": "1GB"})").status, 403);
+  EXPECT_EQ(at.house.ask("POST", "/api/v1/balloons/pass-on?id=b", R"({"size": "1GB"})").status,
+            403);
   const Response refused = at.house.ask("DELETE", "/api/v1/balloons?id=b");
   EXPECT_EQ(refused.status, 403);
   EXPECT_THAT(text_of(json_of(refused), "detail"), HasSubstr("belongs to user"));

@@ -50,7 +50,9 @@ TEST(Weights, LeaveAVisionTowerIn16Bits) {
     EXPECT_EQ(weights(facts, name).count - weights(llama_2_7b(), name).count, 2'000'000'000U)
         << name;
   }
-  Job split{.framework = Framework::vllm, .tensor_parallel = 2};
+  Job split;
+  split.framework = Framework::vllm;
+  split.tensor_parallel = 2;
   const auto of_one = [&](const ModelFacts& model) {
     return estimate(model, split).find(TermName::weights)->expected.count;
   };
