@@ -1,6 +1,6 @@
-// An owner that grows to what it was promised while a neighbour takes all it sees free. It holds the
-// promise in a balloon, says "held", waits for a line on its standard input, grows in pieces in one
-// of several ways, and says what it got. See bench/thief.py.
+// An owner that grows to what it was promised while a neighbour takes all it sees free. It holds
+// the promise in a balloon, says "held", waits for a line on its standard input, grows in pieces in
+// one of several ways, and says what it got. See bench/thief.py.
 #include <fmt/format.h>
 #include <unistd.h>
 

@@ -72,8 +72,9 @@ int pass_on(const SizeOptions& options, const Surroundings& surroundings) {
   if (!ledger) {
     return complain(ledger.error());
   }
-  const auto passed = ledger->call("POST", "/api/v1/balloons/pass-on?id=" + percent_encoded(options.id),
-                                   {{"size", options.size}});
+  const auto passed =
+      ledger->call("POST", "/api/v1/balloons/pass-on?id=" + percent_encoded(options.id),
+                   {{"size", options.size}});
   if (!passed) {
     return complain(passed.error());
   }
@@ -148,10 +149,9 @@ void declare_balloon(CLI::App& root, Run& chosen) {
   add_footer(*show, "levee balloon list --json | jq '.balloons[].holdings'",
              "0 shown, 1 it cannot be asked, 2 wrong use.");
   run_with(*show, listed, chosen, list);
-  declare_sized(*balloon, chosen, "resize", "Hold another size",
-                "levee balloon resize my-balloon 6GB",
-                "0 it is held, 1 it cannot be (then as much is held as before), 2 wrong use.",
-                resize);
+  declare_sized(
+      *balloon, chosen, "resize", "Hold another size", "levee balloon resize my-balloon 6GB",
+      "0 it is held, 1 it cannot be (then as much is held as before), 2 wrong use.", resize);
   declare_sized(*balloon, chosen, "pass-on", "Let its owner have so much of it",
                 "levee balloon pass-on my-balloon 2GB",
                 "0 so much is free, 1 it cannot be asked, 2 wrong use.", pass_on);
@@ -159,7 +159,8 @@ void declare_balloon(CLI::App& root, Run& chosen) {
   CLI::App* const let_go = balloon->add_subcommand("release", "Let it go");
   let_go->add_option("id", gone->ids, "The balloon's id")->required()->type_name("ID ...");
   add_common(*let_go, gone->common);
-  add_footer(*let_go, "levee balloon release my-balloon", "0 it is free, 1 it is not, 2 wrong use.");
+  add_footer(*let_go, "levee balloon release my-balloon",
+             "0 it is free, 1 it is not, 2 wrong use.");
   run_with(*let_go, gone, chosen, release);
   balloon->callback([balloon, shown, &chosen] {
     if (balloon->get_subcommands().empty()) {

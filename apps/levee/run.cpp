@@ -83,12 +83,9 @@ Result<std::string> hold(Ledger& ledger, const Options& options, const Json& lea
   }
   const std::string account = text_at(lease, "id").value_or("");
   const Json& first = list_at(lease, "gpus").at(0);
-  Json body{{"id", account + ".balloon"},
-            {"name", text_at(lease, "name").value_or("")},
-            {"gpus", std::move(gpus)},
-            {"size", size_of(number_at(first, "bytes"))},
-            {"within", account},
-            {"owner_pid", ::getpid()}};
+  Json body{{"id", account + ".balloon"}, {"name", text_at(lease, "name").value_or("")},
+            {"gpus", std::move(gpus)},    {"size", size_of(number_at(first, "bytes"))},
+            {"within", account},          {"owner_pid", ::getpid()}};
   if (options.step) {
     body["step"] = *options.step;
   }
@@ -101,9 +98,8 @@ Result<std::string> hold(Ledger& ledger, const Options& options, const Json& lea
   if (!held) {
     return std::unexpected(held.error());
   }
-  const auto begun =
-      ledger.call("POST", "/api/v1/balloons/pass-on?id=" + percent_encoded(id),
-                  {{"size", size_of(number_at(*held, "step_bytes"))}});
+  const auto begun = ledger.call("POST", "/api/v1/balloons/pass-on?id=" + percent_encoded(id),
+                                 {{"size", size_of(number_at(*held, "step_bytes"))}});
   return begun ? Result<std::string>(id) : std::unexpected(begun.error());
 }
 

@@ -11,8 +11,8 @@
 // the destructor, and by the driver when the process ends in whatever way.
 //
 // While a balloon is inflated its own program cannot use what it holds either: take() what you need
-// of it, or yield_to_owner() before you allocate. Amounts are written as in levee/memory_spec.hpp; MB are binary. Nothing here
-// throws but for want of host memory.
+// of it, or yield_to_owner() before you allocate. Amounts are written as in levee/memory_spec.hpp;
+// MB are binary. Nothing here throws but for want of host memory.
 //
 // Thread-safe: the calls of one balloon wait for each other; different balloons do not. A
 // moved-from balloon may only be destroyed or assigned to. All calls use the driver in this process
@@ -170,8 +170,8 @@ class Balloon {
 
   /// Hands `bytes` over to this program: memory that the balloon holds becomes usable, and is never
   /// free in between, so nobody else can have it. A chunk that is taken in part is free again when
-  /// all that was taken of it is. `resource_exhausted` when less is held, `unavailable` where the GPU
-  /// does not manage virtual memory (see docs/balloon.md).
+  /// all that was taken of it is. `resource_exhausted` when less is held, `unavailable` where the
+  /// GPU does not manage virtual memory (see docs/balloon.md).
   [[nodiscard]] Result<TakenMemory> take(Bytes bytes);
 
   /// `unavailable` when the GPU does not answer.

@@ -167,8 +167,8 @@ void wait_for(std::optional<double> seconds) {
 
 /// A piece, or what is missing; tried again for as long as that is wanted.
 cuda::Result grow_patiently(Hoard& hoard, const Options& options) {
-  const auto until = std::chrono::steady_clock::now() +
-                     std::chrono::duration<double>(options.retry_seconds);
+  const auto until =
+      std::chrono::steady_clock::now() + std::chrono::duration<double>(options.retry_seconds);
   cuda::Result result = hoard.grow();
   while (result == cuda::Result::out_of_memory && std::chrono::steady_clock::now() < until) {
     std::this_thread::yield();

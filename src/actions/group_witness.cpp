@@ -81,8 +81,10 @@ bool GroupWitness::saw(int signal, std::chrono::milliseconds patience) {
   if (number >= kSignals) {
     return false;
   }
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  for (collect(); !seen_[number]; collect()) {
+  constexpr std::chrono::seconds kMemory{1};
+  const auto began = std::chrono::steady_clock::now();
+  const auto deadline = began + patience;
+  for (collect(); seen_.at(number) + kMemory < began; collect()) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd report{.fd = reports_.get(), .events = POLLIN, .revents = 0};
@@ -91,12 +93,8 @@ bool GroupWitness::saw(int signal, std::chrono::milliseconds patience) {
       return false;
     }
   }
+  seen_.at(number) = {};
   return true;
-}
-
-void GroupWitness::forget() {
-  collect();
-  seen_.reset();
 }
 
 void GroupWitness::collect() {
@@ -105,7 +103,7 @@ void GroupWitness::collect() {
   while ((count = ::recv(reports_.get(), numbers.data(), numbers.size(), 0)) > 0) {
     for (const unsigned char number : std::span(numbers).first(static_cast<std::size_t>(count))) {
       if (number < kSignals) {
-        seen_.set(number);
+        seen_.at(number) = std::chrono::steady_clock::now();
       }
     }
   }

@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-#include <bitset>
+#include <array>
 #include <chrono>
 #include <memory>
 
@@ -25,11 +25,13 @@ class GroupWitness {
   /// Only async-signal-safe calls are made in the new process.
   [[nodiscard]] static std::unique_ptr<GroupWitness> start();
 
-  /// Whether `signal`, which we got since the last forget(), reached the witness as well. Waits up
-  /// to `patience` for that, as who signals many processes signals one after the other.
+  /// Whether `signal`, which we just got, reached the witness as well, and no more than a second
+  /// ago. Waits up to `patience` for that, as who signals many processes signals one after the
+  /// other. What it saw counts once.
   [[nodiscard]] bool saw(int signal, std::chrono::milliseconds patience);
 
-  void forget();
+  /// Takes in what it has reported, so that it need not wait for us.
+  void collect();
 
   GroupWitness(const GroupWitness&) = delete;
   GroupWitness& operator=(const GroupWitness&) = delete;
@@ -39,11 +41,12 @@ class GroupWitness {
   static constexpr std::size_t kSignals = 65;
 
   GroupWitness(pid_t pid, sources::Fd reports) : pid_(pid), reports_(std::move(reports)) {}
-  void collect();
 
   pid_t pid_;
   sources::Fd reports_;
-  std::bitset<kSignals> seen_;
+  /// When each was reported. A batch of signals that we take may leave out one that it has already
+  /// reported: that one's turn comes.
+  std::array<std::chrono::steady_clock::time_point, kSignals> seen_{};
 };
 
 }  // namespace levee::actions

@@ -392,7 +392,7 @@ void JobProcess::pass_on_signals() {
     }
   }
   if (witness_) {
-    witness_->forget();
+    witness_->collect();
   }
 }
 

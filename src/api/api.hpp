@@ -13,8 +13,8 @@
 #include <variant>
 #include <vector>
 
-#include "api/http.hpp"
 #include "api/balloon_port.hpp"
+#include "api/http.hpp"
 #include "api/ledger_port.hpp"
 #include "api/view.hpp"
 #include "config/settings.hpp"

@@ -46,11 +46,11 @@ struct BalloonPort {
   /// Passes `bytes` more of each GPU on to the owner; answers once they are free, with how much was
   /// passed on by this call, or why not.
   using Answer = std::function<void(Result<Bytes>)>;
-  std::function<void(std::string lease, Bytes bytes, Answer)> pass_on =
-      [](const auto&, Bytes, const Answer& answer) {
-        answer(fail(ErrorCode::unavailable, "nobody holds balloons here",
-                    "start a daemon with `levee serve`"));
-      };
+  std::function<void(std::string lease, Bytes bytes, Answer)> pass_on = [](const auto&, Bytes,
+                                                                           const Answer& answer) {
+    answer(fail(ErrorCode::unavailable, "nobody holds balloons here",
+                "start a daemon with `levee serve`"));
+  };
 };
 
 }  // namespace levee::api

@@ -93,29 +93,29 @@ Result<std::string> wanted_id(const Call& call) {
 /// answers with why not otherwise.
 void with_own_balloon(const Call& call, const std::string& id, Responder respond,
                       std::function<void(const LeaseReport&, Responder)> go_on) {
-  call.ports.ledger.show([id, respond = std::move(respond), go_on = std::move(go_on),
-                          who = requester_of(call)](
-                             const Result<std::shared_ptr<const LedgerView>>& ledger) {
-    if (!ledger) {
-      respond(error_response(ledger.error()));
-      return;
-    }
-    for (const LeaseReport& report : (*ledger)->leases) {
-      if (report.lease.id != id || !is_balloon(report.lease)) {
-        continue;
-      }
-      if (!who.is_administrator && report.lease.uid != who.uid) {
-        respond(error_response(
-            Error{ErrorCode::permission_denied,
-                  fmt::format("balloon {} belongs to user {}", in_quotes(id), report.lease.uid),
-                  "only its user and the daemon's may change or end it"}));
-        return;
-      }
-      go_on(report, respond);
-      return;
-    }
-    respond(error_response(no_balloon(id)));
-  });
+  call.ports.ledger.show(
+      [id, respond = std::move(respond), go_on = std::move(go_on),
+       who = requester_of(call)](const Result<std::shared_ptr<const LedgerView>>& ledger) {
+        if (!ledger) {
+          respond(error_response(ledger.error()));
+          return;
+        }
+        for (const LeaseReport& report : (*ledger)->leases) {
+          if (report.lease.id != id || !is_balloon(report.lease)) {
+            continue;
+          }
+          if (!who.is_administrator && report.lease.uid != who.uid) {
+            respond(error_response(
+                Error{ErrorCode::permission_denied,
+                      fmt::format("balloon {} belongs to user {}", in_quotes(id), report.lease.uid),
+                      "only its user and the daemon's may change or end it"}));
+            return;
+          }
+          go_on(report, respond);
+          return;
+        }
+        respond(error_response(no_balloon(id)));
+      });
 }
 
 }  // namespace
@@ -140,8 +140,7 @@ Result<void> get_balloons(const Call& call, Responder respond) {
     return wanted.empty() ? json_response({{"balloons", std::move(balloons)}})
                           : error_response(no_balloon(wanted));
   };
-  call.ports.ledger.show(
-      answer_to<std::shared_ptr<const LedgerView>>(std::move(respond), make));
+  call.ports.ledger.show(answer_to<std::shared_ptr<const LedgerView>>(std::move(respond), make));
   return {};
 }
 
@@ -180,18 +179,15 @@ Result<void> put_balloon(const Call& call, Responder respond) {
       call, *id, std::move(respond),
       [ports = &call.ports, who = requester_of(call), bytes = size->resolve({})](
           const LeaseReport& report, const Responder& answer_to_client) {
-        ports->ledger.resize(report.lease.id, bytes, who,
-                             answer_to<ledger::Answer>(answer_to_client, [ports](const auto& done) {
-                               if (done.outcome == ledger::Outcome::denied) {
-                                 return denied(done.denial);
-                               }
-                               return json_response(balloon_json({.lease = done.lease,
-                                                                  .place = 0,
-                                                                  .user = {},
-                                                                  .used = {},
-                                                                  .peak = {}},
-                                                                 *ports));
-                             }));
+        ports->ledger.resize(
+            report.lease.id, bytes, who,
+            answer_to<ledger::Answer>(answer_to_client, [ports](const auto& done) {
+              if (done.outcome == ledger::Outcome::denied) {
+                return denied(done.denial);
+              }
+              return json_response(balloon_json(
+                  {.lease = done.lease, .place = 0, .user = {}, .used = {}, .peak = {}}, *ports));
+            }));
       });
   return {};
 }
@@ -227,16 +223,15 @@ Result<void> delete_balloon(const Call& call, Responder respond) {
   if (!id) {
     return std::unexpected(id.error());
   }
-  with_own_balloon(
-      call, *id, std::move(respond),
-      [ports = &call.ports, who = requester_of(call)](const LeaseReport& report,
-                                                      const Responder& answer_to_client) {
-        ports->ledger.release(
-            report.lease.id, who,
-            answer_to<LeaseReport>(answer_to_client, [ports](const LeaseReport& over) {
-              return json_response({{"released", balloon_json(over, *ports)}});
-            }));
-      });
+  with_own_balloon(call, *id, std::move(respond),
+                   [ports = &call.ports, who = requester_of(call)](
+                       const LeaseReport& report, const Responder& answer_to_client) {
+                     ports->ledger.release(
+                         report.lease.id, who,
+                         answer_to<LeaseReport>(answer_to_client, [ports](const LeaseReport& over) {
+                           return json_response({{"released", balloon_json(over, *ports)}});
+                         }));
+                   });
   return {};
 }
 

@@ -149,7 +149,8 @@ void read_balloon_gpus(Members& members, const View& view, const Amount& size, D
     demand.any_devices = static_cast<std::size_t>(count.value_or(1));
     demand.bytes_each = size.resolve({});
     if (size.is_share()) {
-      members.refuse("a share of what is free on any GPU is no size", R"(name the GPU: "gpus": ["0"])");
+      members.refuse("a share of what is free on any GPU is no size",
+                     R"(name the GPU (--gpu 0, "gpus": ["0"]), or say how much)");
     }
   }
   for (std::string& uuid : uuids) {

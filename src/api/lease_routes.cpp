@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "api/find_gpu.hpp"
-#include "api/lease_json.hpp"
 #include "api/lease_ask.hpp"
+#include "api/lease_json.hpp"
 #include "api/lease_request.hpp"
 #include "api/route.hpp"
 

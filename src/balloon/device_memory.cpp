@@ -139,8 +139,7 @@ bool DeviceMemory::release(const Chunk& chunk) noexcept {
   return answer == Answer::success || is_gone_already(answer);
 }
 
-Result<std::unique_ptr<Mapping>> DeviceMemory::map(
-    const Mapping::Stretch& stretch) const {
+Result<std::unique_ptr<Mapping>> DeviceMemory::map(const Mapping::Stretch& stretch) const {
   if (method_ == Method::plain) {
     return fail(ErrorCode::unavailable,
                 fmt::format("GPU {} does not manage virtual memory: what a balloon holds there "

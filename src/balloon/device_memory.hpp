@@ -54,8 +54,8 @@ class DeviceMemory {
   /// False when the driver would not take it back: it is still held.
   [[nodiscard]] bool release(const Chunk& chunk) noexcept;
 
-  /// Makes a stretch of chunks usable in this process; they are still to be released, and stay while
-  /// they are mapped. `unavailable` for plain ones.
+  /// Makes a stretch of chunks usable in this process; they are still to be released, and stay
+  /// while they are mapped. `unavailable` for plain ones.
   [[nodiscard]] Result<std::unique_ptr<Mapping>> map(const Mapping::Stretch& stretch) const;
 
   /// Gives up the context, if one was taken. Only when no piece is held.

@@ -31,8 +31,8 @@ void Follower::look(MonoTime now, const Progress& go_on) {
     state_.baseline = order_.baseline.value_or(seen.use.value_or(Bytes{}));
   }
   const std::optional<Bytes> before = state_.use;
-  state_.use = seen.use ? std::optional(*seen.use - state_.baseline.value_or(Bytes{}))
-                        : std::nullopt;
+  state_.use =
+      seen.use ? std::optional(*seen.use - state_.baseline.value_or(Bytes{})) : std::nullopt;
   if (begins || (state_.use && before && *state_.use > *before)) {
     grew_at_ = now;
   }

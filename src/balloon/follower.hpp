@@ -35,7 +35,7 @@ struct Following {
 struct BatonState {
   bool is_following = false;
   bool has_begun = false;
-  bool is_done = false;           ///< The owner has all that was promised; nothing is held any more.
+  bool is_done = false;  ///< The owner has all that was promised; nothing is held any more.
   std::optional<Bytes> baseline;  ///< Once it is known.
   std::optional<Bytes> use;       ///< The owner's, beyond the baseline.
   Bytes passed_on;                ///< Of what was promised, so much is the owner's to take.

@@ -171,11 +171,12 @@ Result<void> HeldMemory::shrink(Bytes wanted) {
     return {};
   }
   // What is left over is smaller than every chunk that could be dropped.
-  return excess == Bytes{} || chunks_.empty() || chunks_.back().size <= excess ? Result<void>{} : split_last(excess);
+  return excess == Bytes{} || chunks_.empty() || chunks_.back().size <= excess ? Result<void>{}
+                                                                               : split_last(excess);
 }
 
-/// To split a chunk on a full GPU would leave a gap. So the last one is mapped whole and stays open:
-/// the next one to take is given its rest, by mapping it a second time.
+/// To split a chunk on a full GPU would leave a gap. So the last one is mapped whole and stays
+/// open: the next one to take is given its rest, by mapping it a second time.
 Result<std::unique_ptr<Mapping>> HeldMemory::take(Bytes bytes) {
   const Bytes size = rounded_up(bytes);
   if (size == Bytes{} || size > in_chunks_) {

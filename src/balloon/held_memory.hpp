@@ -52,9 +52,7 @@ class HeldMemory {
 
   [[nodiscard]] Bytes requested() const noexcept { return requested_; }
   [[nodiscard]] Bytes held() const noexcept { return in_chunks_ + memory_->context_bytes(); }
-  [[nodiscard]] std::size_t chunks() const noexcept {
-    return chunks_.size() + (open_ ? 1 : 0);
-  }
+  [[nodiscard]] std::size_t chunks() const noexcept { return chunks_.size() + (open_ ? 1 : 0); }
   [[nodiscard]] const DeviceMemory& memory() const noexcept { return *memory_; }
 
  private:

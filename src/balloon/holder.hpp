@@ -119,7 +119,7 @@ class Holder {
   std::uint64_t last_number_ = 0;
   HolderState state_;
   BatonState baton_;
-  Bytes promised_;  ///< While it follows.
+  Bytes promised_;   ///< While it follows.
   std::string end_;  ///< How it ended.
 };
 

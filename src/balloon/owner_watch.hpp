@@ -1,5 +1,5 @@
-// OwnerWatch: what the processes of one account use of one GPU, by the driver, at this moment; quick
-// enough to be asked every few milliseconds. Levee's own holders are nobody's. One thread.
+// OwnerWatch: what the processes of one account use of one GPU, by the driver, at this moment;
+// quick enough to be asked every few milliseconds. Levee's own holders are nobody's. One thread.
 #pragma once
 
 #include <sys/types.h>

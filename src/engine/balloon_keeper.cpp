@@ -100,7 +100,8 @@ std::vector<Holding> BalloonKeeper::holdings() const {
   return all;
 }
 
-void BalloonKeeper::pass_on(const std::string& lease, Bytes bytes, const BalloonPort::Answer& done) {
+void BalloonKeeper::pass_on(const std::string& lease, Bytes bytes,
+                            const BalloonPort::Answer& done) {
   std::unique_lock lock(mutex_);
   std::vector<BalloonPost*> parts;
   for (const auto& [key, post] : posts_) {

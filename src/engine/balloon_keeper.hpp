@@ -40,7 +40,7 @@ class BalloonKeeper {
 
   const BalloonPost::Settings settings_;
   mutable std::mutex mutex_;
-  Posts posts_;  ///< By lease and UUID; guarded by mutex_, as is what follows.
+  Posts posts_;              ///< By lease and UUID; guarded by mutex_, as is what follows.
   std::vector<Posts> over_;  ///< To be let go by the thread: a driver may take its time.
   bool is_stopped_ = false;
   std::condition_variable wake_;

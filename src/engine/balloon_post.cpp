@@ -47,7 +47,8 @@ BalloonPost::BalloonPost(Settings settings, const BalloonOrder& order,
   holding_.account = order.lease.account();
   holding_.uuid = uuid_;
   holding_.promised = share.bytes;
-  if (const auto known = std::ranges::find(order.lease.used_before, uuid_, &ledger::DeviceShare::uuid);
+  if (const auto known =
+          std::ranges::find(order.lease.used_before, uuid_, &ledger::DeviceShare::uuid);
       known != order.lease.used_before.end()) {
     baton_.baseline = known->bytes;
   }
@@ -66,7 +67,11 @@ BalloonPost::~BalloonPost() {
 void BalloonPost::promise(Bytes bytes) {
   {
     const std::scoped_lock lock(mutex_);
+    if (holding_.promised == bytes) {
+      return;
+    }
     holding_.promised = bytes;
+    holding_.state = HoldingState::growing;
   }
   ::eventfd_write(wake_.get(), 1);
 }

@@ -82,9 +82,9 @@ class BalloonPost {
 
   // The thread's alone.
   std::optional<balloon::Holder> holder_;
-  bool is_following_ = false;      ///< The holder has been told.
-  balloon::BatonState baton_;      ///< As it was last heard of, also by a holder before this one.
-  Bytes told_;                     ///< What is promised, as the holder knows it.
+  bool is_following_ = false;  ///< The holder has been told.
+  balloon::BatonState baton_;  ///< As it was last heard of, also by a holder before this one.
+  Bytes told_;                 ///< What is promised, as the holder knows it.
   std::chrono::milliseconds pause_;
 
   std::jthread thread_;  // last: it uses the others

@@ -292,7 +292,12 @@ void LedgerDesk::take_turn(const std::vector<Task>& tasks, std::vector<Watcher> 
     }
   }
   if (committed) {
-    view_is_old_ |= records_.commit();  // Before anybody hears of the end: who asks then finds it.
+    // Before anybody hears of it: who asks then finds it.
+    view_is_old_ |= records_.commit();
+    if (turn_.balloons) {
+      balloons_ = std::move(turn_.balloons);
+      options_.balloons(*balloons_);
+    }
   } else {
     records_.roll_back();
   }
@@ -305,10 +310,6 @@ void LedgerDesk::take_turn(const std::vector<Task>& tasks, std::vector<Watcher> 
     return;
   }
   answer_watchers();
-  if (turn_.balloons) {
-    balloons_ = std::move(turn_.balloons);
-    options_.balloons(*balloons_);
-  }
   if (turn_.view) {
     view_.set(turn_.view);
     view_made_ = options_.clock().mono;

@@ -99,10 +99,9 @@ api::LedgerPort LedgerOffice::port() {
                     const auto& answer) { desk_->ask(std::move(request), requester, answer); },
       .release = [this](auto id, auto requester,
                         const auto& answer) { desk_->release(std::move(id), requester, answer); },
-      .resize =
-          [this](auto id, auto each, auto requester, const auto& answer) {
-            desk_->resize(std::move(id), each, requester, answer);
-          },
+      .resize = [this](
+                    auto id, auto each, auto requester,
+                    const auto& answer) { desk_->resize(std::move(id), each, requester, answer); },
       .watch = [this](auto id, auto patience,
                       auto answer) { desk_->watch(std::move(id), patience, std::move(answer)); },
       .show = [this](const auto& answer) { desk_->show(answer); },

@@ -117,8 +117,7 @@ ledger::Rules rules_of(const api::View& view) {
 }  // namespace
 
 LedgerSample ledger_sample(const api::View& view, const api::LedgerView* ledger,
-                           sources::Kinship& kinship,
-                           const std::vector<api::Holding>& holdings) {
+                           sources::Kinship& kinship, const std::vector<api::Holding>& holdings) {
   const MonoTime now = view.snapshot->at.mono;
   LedgerSample sample{.supply = {}, .rules = rules_of(view)};
   Supply& supply = sample.supply;

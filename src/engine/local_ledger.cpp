@@ -84,9 +84,10 @@ LocalLedger::LocalLedger(Options options, std::unique_ptr<ledger::Store> store)
       engine_(settings_, hostname()),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
-      balloons_({.holder = options_.gpu_holder,
-                 .began = [this](const auto& lease,
-                                 const auto& used) { office_->note_used_before(lease, used); }}) {
+      balloons_(
+          {.holder = options_.gpu_holder, .began = [this](const auto& lease, const auto& used) {
+             office_->note_used_before(lease, used);
+           }}) {
   const auto look_again = [this] {
     wants_look_ = true;
     wake();

@@ -15,9 +15,9 @@
 
 #include "api/api.hpp"
 #include "config/settings.hpp"
+#include "engine/balloon_keeper.hpp"
 #include "engine/engine.hpp"
 #include "engine/ledger_office.hpp"
-#include "engine/balloon_keeper.hpp"
 #include "engine/published.hpp"
 #include "sources/file.hpp"
 #include "sources/host.hpp"

@@ -23,13 +23,18 @@ Bytes bytes_of(double count) {
 
 Term weights_term(const ModelFacts& facts, const Job& job) {
   const auto ranks = static_cast<double>(job.tensor_parallel);
-  const auto stages = static_cast<double>(job.pipeline_parallel);
+  const double tables = job.framework == Framework::vllm ? rotary_table_bytes(facts) : 0;
   if (facts.stored && !job.weights) {
+    const auto stages = static_cast<double>(job.pipeline_parallel);
     const auto stored = static_cast<double>(facts.stored->count) / ranks / stages;
-    return term(TermName::weights, stored, 0.995, 1.005, "all tensors of the weight files");
+    return term(TermName::weights, stored + tables, 0.995, 1.005,
+                "all tensors of the weight files");
   }
   const WeightFormat format = job.weights.value_or(format_of(facts));
-  const Parameters parameters = count_parameters(facts);
+  Parameters parameters = count_parameters(facts);
+  if (job.framework == Framework::llama_cpp) {
+    parameters.vision = 0;  // A file of its own ("mmproj"), which is loaded only when it is given.
+  }
   double spread = format.uncertainty;
   std::string reason = fmt::format("{:.3g} billion values in {}",
                                    static_cast<double>(parameters.total()) / 1e9, format.name);
@@ -40,8 +45,8 @@ Term weights_term(const ModelFacts& facts, const Job& job) {
     reason = fmt::format("{:.3g} billion values by the name, in {}",
                          static_cast<double>(*facts.parameters) / 1e9, format.name);
   }
-  return term(TermName::weights, scale * weight_bytes(parameters, facts, format, ranks) / stages,
-              1 - spread, 1 + spread, reason);
+  const double held = weight_bytes(parameters, facts, format, ranks, job.pipeline_parallel);
+  return term(TermName::weights, scale * held + tables, 1 - spread, 1 + spread, reason);
 }
 
 Term cache_term(const ModelFacts& facts, const Job& job) {

@@ -48,15 +48,17 @@ void add_vllm(const ModelFacts& facts, const Job& job, Estimate& estimate) {
   const double hidden = tokens * as_double(facts.hidden) * 2;
   const double forward = tokens * forward_values(facts, ranks) * 2;
   const double experts = tokens * expert_values(facts, ranks) * 2;
+  // Of a model that sees: as many pictures, already read, as a batch of tokens has room for.
+  const double pictures = facts.vision_parameters > 0 ? hidden : 0;
   const auto peak = [&](double copies) {
     const double sampling = as_double(job.sequences) * as_double(facts.vocab) * 4 * copies + hidden;
-    return std::max(sampling, forward) + experts;
+    return std::max(sampling, forward) + experts + pictures;
   };
   constexpr double kSpread = 0.1;
   if (job.version) {
     const double expected = peak(*job.version < kChanged ? kCopiesBefore18 : kCopies);
     // A rank that does not choose tokens, of several in a row, has the forward pass only.
-    const double least = job.pipeline_parallel > 1 ? forward + experts : expected;
+    const double least = job.pipeline_parallel > 1 ? forward + experts + pictures : expected;
     estimate.terms.push_back(term_between(
         TermName::activations, std::min(least, expected) * (1 - kSpread), expected,
         expected * (1 + kSpread),

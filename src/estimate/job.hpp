@@ -65,10 +65,10 @@ struct Correction {
 
 struct Job {
   Framework framework = Framework::transformers;
-  std::optional<Version> version;
+  std::optional<Version> version = {};
   std::uint64_t context = 4096;  ///< Tokens of one sequence, those that are generated included.
   std::uint64_t batch = 1;       ///< Sequences at a time.
-  std::optional<WeightFormat> weights;  ///< Absent: as they are stored.
+  std::optional<WeightFormat> weights = {};  ///< Absent: as they are stored.
   CacheType keys{"auto", 16};
   CacheType values{"auto", 16};
   std::uint64_t tensor_parallel = 1;
@@ -79,9 +79,9 @@ struct Job {
   std::uint64_t block = 16;             ///< vLLM's cache block, in tokens.
   bool flash_attention = true;
   bool graphs = true;  ///< vLLM records CUDA graphs.
-  std::optional<Training> training;
-  std::optional<Bytes> pool;             ///< What vLLM's cache is given. Absent: all that is free.
-  std::optional<Correction> correction;  ///< What this machine's jobs have taught.
+  std::optional<Training> training = {};
+  std::optional<Bytes> pool = {};  ///< What vLLM's cache is given. Absent: all that is free.
+  std::optional<Correction> correction = {};  ///< What this machine's jobs have taught.
 
   /// Whether the framework fills what is free with its cache, whatever the job needs.
   [[nodiscard]] bool fills_memory() const noexcept {

@@ -87,7 +87,7 @@ double padding(const Job& job) {
 
 double cache_bytes(const ModelFacts& facts, const Job& job, std::uint64_t tokens,
                    std::uint64_t sequences) {
-  const double layers = as_double(cached_layers(facts)) / as_double(job.pipeline_parallel);
+  const double layers = as_double(most_layers(cached_layers(facts), job.pipeline_parallel));
   const double padded = round_up(as_double(tokens), padding(job));
   const double each = layer_token_bytes(facts, job);
   double bytes = 0;

@@ -16,6 +16,8 @@ std::string_view to_string(Quantization quantization) noexcept {
       return "nf4";
     case Quantization::nf4_double:
       return "nf4-dq";
+    case Quantization::mxfp4:
+      return "mxfp4";
   }
   return "none";
 }

@@ -46,7 +46,7 @@ struct SlidingWindow {
 };
 
 /// What the weights hold beside 16-bit values. Block sizes and ratios: see weights.hpp.
-enum class Quantization { none, fp8, int8, int4_grouped, nf4, nf4_double };
+enum class Quantization { none, fp8, int8, int4_grouped, nf4, nf4_double, mxfp4 };
 
 [[nodiscard]] std::string_view to_string(Quantization quantization) noexcept;
 
@@ -78,11 +78,13 @@ struct ModelFacts {
   bool mlp_bias = false;
   bool head_bias = false;  ///< Of the output matrix.
   bool qk_norm = false;
-  bool router_bias = false;  ///< One value per expert (DeepSeek-V3).
+  bool attention_sinks = false;  ///< One value per head that takes part in the softmax (gpt-oss).
+  bool router_bias = false;      ///< One value per expert (DeepSeek-V3).
   bool embedding_norm = false;
   Norm norm = Norm::rms;
   std::uint64_t norms_per_layer = 2;
   std::uint64_t position_rows = 0;         ///< Learned positions; 0: none.
+  std::uint64_t rotary_rows = 0;           ///< Positions of a table of sines and cosines.
   std::uint64_t relative_buckets = 0;      ///< T5
   std::uint64_t segments = 0;              ///< BERT's token types
   std::uint64_t codebooks = 0;             ///< MusicGen
@@ -90,6 +92,7 @@ struct ModelFacts {
   std::uint64_t mel_bins = 0;              ///< Whisper
   std::uint64_t source_positions = 0;      ///< Whisper: length of what the decoder looks at.
   std::uint64_t companion_parameters = 0;  ///< Of models that run beside it: a text encoder.
+  std::uint64_t vision_parameters = 0;     ///< Of what reads pictures, projector included.
 
   std::optional<Experts> experts;
   std::optional<LatentAttention> latent;

@@ -48,6 +48,7 @@ Part attention(const ModelFacts& facts) {
   part.other += facts.qkv_bias ? query + 2 * key : 0;
   part.other += facts.output_bias ? facts.hidden : 0;
   part.other += facts.qk_norm ? 2 * facts.head_dim : 0;
+  part.other += facts.attention_sinks ? facts.heads : 0;
   return part;
 }
 
@@ -60,7 +61,9 @@ Part mlp(const ModelFacts& facts, u64 width) {
 /// Of a layer with experts, all of them.
 Part expert_mlp(const ModelFacts& facts, const Experts& experts) {
   Part part = mlp(facts, experts.intermediate).times(experts.count);
-  part += mlp(facts, experts.shared_intermediate);
+  if (experts.shared_intermediate > 0) {
+    part += mlp(facts, experts.shared_intermediate);
+  }
   part.other += facts.hidden * experts.count;  // The router.
   part.other += facts.router_bias ? experts.count : 0;
   part.other += experts.shared_gate ? facts.hidden : 0;
@@ -90,9 +93,10 @@ void count_decoder(const ModelFacts& facts, Parameters& sum) {
     sparse += expert_mlp(facts, *facts.experts);
     add(sum, sparse.times(layers));
     sum.layer = std::max(sum.layer, sparse.total());
-    const u64 one = mlp(facts, facts.experts->intermediate).total();
-    sum.experts = layers * facts.experts->count * one;
-    sum.active = layers * std::min(facts.experts->per_token, facts.experts->count) * one;
+    const Part one = mlp(facts, facts.experts->intermediate);
+    sum.experts = layers * facts.experts->count * one.total();
+    sum.expert_linear = layers * facts.experts->count * one.linear;
+    sum.active = layers * std::min(facts.experts->per_token, facts.experts->count) * one.total();
   }
   sum.other += norm(facts);  // The last one.
 }
@@ -154,6 +158,7 @@ Parameters count_parameters(const ModelFacts& facts) {
       break;
   }
   sum.active += sum.total() - sum.experts;
+  sum.vision = facts.vision_parameters;
   return sum;
 }
 

@@ -15,11 +15,15 @@ struct Parameters {
   std::uint64_t output = 0;     ///< The output matrix, if it is one of its own.
   std::uint64_t linear = 0;     ///< Matrices within the layers: what quantisation applies to.
   std::uint64_t other = 0;      ///< Norms, biases, routers, convolutions.
-  std::uint64_t experts = 0;    ///< Of `linear`: experts that are chosen per token.
-  std::uint64_t active = 0;     ///< What one token passes.
-  std::uint64_t layer = 0;      ///< The largest layer.
+  std::uint64_t vision = 0;     ///< What reads pictures; quantisation leaves it alone.
+  std::uint64_t experts = 0;    ///< Of all: experts that are chosen per token,
+  std::uint64_t expert_linear = 0;  ///< and of `linear`: their matrices.
+  std::uint64_t active = 0;         ///< What one token of text passes.
+  std::uint64_t layer = 0;          ///< The largest layer.
 
-  [[nodiscard]] std::uint64_t total() const noexcept { return embedding + output + linear + other; }
+  [[nodiscard]] std::uint64_t total() const noexcept {
+    return embedding + output + linear + other + vision;
+  }
 };
 
 /// The largest sizes that are believed; products of them fit into 64 bits.

@@ -72,6 +72,14 @@ bool same_name(std::string_view a, std::string_view b) {
       a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
+/// What some models are released in, and others are not converted to. mxfp4: 4 bits, and 8 for 32
+/// of them (OCP Microscaling); kernels pad the matrices to shapes that suit them, by up to a tenth.
+const std::vector<WeightFormat>& released_formats() {
+  static const std::vector<WeightFormat> kFormats{
+      {.name = "mxfp4", .linear_bits = 4.25, .uncertainty = 0.1, .experts_only = true}};
+  return kFormats;
+}
+
 std::vector<std::string_view> names_of(const std::vector<WeightFormat>& formats) {
   std::vector<std::string_view> names;
   names.reserve(formats.size());
@@ -117,17 +125,18 @@ const std::vector<WeightFormat>& gguf_formats() {
 
 Result<WeightFormat> parse_weight_format(std::string_view name) {
   const std::string text = plain(name);
-  for (const auto* formats : {&hub_formats(), &gguf_formats()}) {
+  for (const auto* formats : {&hub_formats(), &released_formats(), &gguf_formats()}) {
     for (const WeightFormat& format : *formats) {
       if (same_name(format.name, text)) {
         return format;
       }
     }
   }
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("\"{}\" is no format of weights", name.substr(0, 64)),
-              fmt::format("accepted: {}, awq, gptq, {}", fmt::join(names_of(hub_formats()), ", "),
-                          fmt::join(names_of(gguf_formats()), ", ")));
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("\"{}\" is no format of weights", name.substr(0, 64)),
+      fmt::format("accepted: {}, awq, gptq, mxfp4, {}", fmt::join(names_of(hub_formats()), ", "),
+                  fmt::join(names_of(gguf_formats()), ", ")));
 }
 
 WeightFormat format_of(const ModelFacts& facts) {
@@ -139,19 +148,39 @@ WeightFormat format_of(const ModelFacts& facts) {
   return parse_weight_format(name).value_or(hub_formats().at(1));
 }
 
+std::uint64_t most_layers(std::uint64_t layers, std::uint64_t stages) {
+  return (layers + stages - 1) / stages;
+}
+
 double weight_bytes(const Parameters& parameters, const ModelFacts& facts,
-                    const WeightFormat& format, double ranks) {
+                    const WeightFormat& format, double ranks, std::uint64_t stages) {
   const bool is_16_bit = format.linear_bits >= 16;
   const double other_bits = is_16_bit ? format.linear_bits : 16;
   const double embedding_bits = facts.tied_embeddings ? format.output_bits : format.embedding_bits;
-  const auto output = static_cast<double>(
-      facts.tied_embeddings && format.splits_tied ? parameters.embedding : parameters.output);
-  const double shared = static_cast<double>(parameters.linear) * format.linear_bits +
-                        static_cast<double>(parameters.embedding) * embedding_bits +
-                        output * format.output_bits;
-  return (shared / ranks + static_cast<double>(parameters.other) * other_bits +
-          static_cast<double>(facts.companion_parameters) * other_bits) /
-         8;
+  const bool is_copied = facts.tied_embeddings && (format.splits_tied || stages > 1);
+  const double embedding = static_cast<double>(parameters.embedding) * embedding_bits;
+  const double output = static_cast<double>(is_copied ? parameters.embedding : parameters.output) *
+                        format.output_bits;
+  const std::uint64_t wide = format.experts_only ? parameters.linear - parameters.expert_linear : 0;
+  const double linear = static_cast<double>(parameters.linear - wide) * format.linear_bits +
+                        static_cast<double>(wide) * other_bits;
+  const double other = static_cast<double>(parameters.other) * other_bits;
+  // What stands before the layers is the first stage's.
+  const double before = static_cast<double>(parameters.vision) * other_bits;
+  const double beside = static_cast<double>(facts.companion_parameters) * other_bits;
+  if (stages <= 1) {
+    return ((linear + embedding + output + before) / ranks + other + beside) / 8;
+  }
+  const std::uint64_t layers = std::max<std::uint64_t>(facts.layers + facts.decoder_layers, 1);
+  const double share =
+      static_cast<double>(most_layers(layers, stages)) / static_cast<double>(layers);
+  const double ends = std::max(embedding + before, output);
+  return ((linear * share + ends) / ranks + other * share + beside) / 8;
+}
+
+double rotary_table_bytes(const ModelFacts& facts) {
+  const std::uint64_t width = facts.latent ? facts.latent->rope : facts.head_dim;
+  return 2 * static_cast<double>(facts.rotary_rows) * static_cast<double>(width);
 }
 
 }  // namespace levee::estimate

@@ -58,9 +58,8 @@ class SpawnPlan {
 /// posix_spawn does not write to them.
 std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
-  std::ranges::transform(texts, std::back_inserter(pointers), [](const std::string& text) {
-    return const_cast<char*>(text.c_str());
-  });
+  std::ranges::transform(texts, std::back_inserter(pointers),
+                         [](const std::string& text) { return const_cast<char*>(text.c_str()); });
   return pointers;
 }
 

@@ -62,7 +62,7 @@ bool strip_suffix(std::string& name) {
 }
 
 /// Releases that have the shape of an older one.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSame{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kSame{
     {{"llama-3.1-8b", "llama-3-8b"},
      {"llama-3.1-70b", "llama-3-70b"},
      {"llama-3.3-70b", "llama-3-70b"},
@@ -71,6 +71,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSame{
      {"llama2-70b", "llama-2-70b"},
      {"llama3-8b", "llama-3-8b"},
      {"llama3-70b", "llama-3-70b"},
+     {"octocoder", "starcoder"},
      {"deepseek-r1", "deepseek-v3"},
      {"deepseek-v3-0324", "deepseek-v3"},
      {"phi-3-mini", "phi-3-mini-4k"},

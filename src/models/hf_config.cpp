@@ -10,6 +10,7 @@
 #include "estimate/parameters.hpp"
 #include "models/config_fields.hpp"
 #include "models/hf_families.hpp"
+#include "models/vision_towers.hpp"
 
 namespace levee::models {
 namespace {
@@ -44,6 +45,9 @@ Quantization quantization_of(const json& config) {
   if (method == "awq" || method == "gptq") {
     return from.size_or("bits", 4, 64) == 8 ? Quantization::int8 : Quantization::int4_grouped;
   }
+  if (method == "mxfp4") {
+    return Quantization::mxfp4;
+  }
   return method.contains("fp8") || method == "compressed-tensors" ? Quantization::fp8
                                                                   : Quantization::none;
 }
@@ -57,6 +61,50 @@ const json* language_part(const json& config) {
     }
   }
   return &config;
+}
+
+/// What the library that reads these files fills in where they say nothing: Gemma 3's text_config
+/// names only what differs from it.
+json with_defaults(const json& part) {
+  if (ConfigFields(part).text_or("model_type", "") != "gemma3_text") {
+    return part;
+  }
+  json filled{{"num_hidden_layers", 26},
+              {"hidden_size", 2304},
+              {"intermediate_size", 9216},
+              {"num_attention_heads", 8},
+              {"num_key_value_heads", 4},
+              {"rope_theta", 1e6},
+              {"max_position_embeddings", 131'072},
+              {"vocab_size", 262'208},
+              {"sliding_window", 4096}};
+  filled.update(part);
+  return filled;
+}
+
+/// Positions that rotary tables hold: those the model was made for, or those that it is stretched
+/// to. Gemma 3 has another table for its windows, which is not stretched.
+std::uint64_t rotary_rows(ConfigFields& from, const ModelFacts& facts) {
+  const json* const scaling = from.find("rope_scaling");
+  if (facts.max_context == 0 || (scaling == nullptr && !from.has("rope_theta"))) {
+    return 0;
+  }
+  std::uint64_t rows = facts.max_context;
+  if (scaling != nullptr && scaling->is_object()) {
+    ConfigFields how(*scaling);
+    const std::string type = how.text_or("rope_type", how.text_or("type", ""));
+    const json* const factor = how.find("factor");
+    constexpr double kMost = 1'024;
+    const bool is_good = factor != nullptr && factor->is_number() && factor->get<double>() >= 1 &&
+                         factor->get<double>() <= kMost;
+    const std::uint64_t stretched = type == "yarn" ? how.size_or("original_max_position_embeddings",
+                                                                 rows, estimate::kLongestContext)
+                                                   : rows;
+    if (is_good && (type == "linear" || type == "yarn")) {
+      rows = static_cast<std::uint64_t>(static_cast<double>(stretched) * factor->get<double>());
+    }
+  }
+  return facts.family == "gemma3_text" ? rows + facts.max_context : rows;
 }
 
 /// What only the whole can tell: sizes that make sense one by one and not together.
@@ -95,11 +143,11 @@ Result<Configured> facts_from_config(std::string_view text) {
 Result<Configured> facts_from_json(const json& config) {
   Configured result;
   ModelFacts& facts = result.facts;
-  const json& part = config.is_object() ? *language_part(config) : config;
-  if (!part.is_object()) {
+  if (!config.is_object()) {
     return fail(ErrorCode::invalid_argument, "this is no JSON object",
                 "give the config.json as it is in the model's repository");
   }
+  const json part = with_defaults(*language_part(config));
   ConfigFields from(part);
   facts.family = from.text_or("model_type", "");
   if (facts.family.empty()) {
@@ -122,6 +170,14 @@ Result<Configured> facts_from_json(const json& config) {
   }
   if (from.error()) {
     return std::unexpected(*from.error());
+  }
+  facts.rotary_rows = rotary_rows(from, facts);
+  const auto seeing = read_vision_tower(config, facts);
+  if (!seeing) {
+    return std::unexpected(seeing.error());
+  }
+  if (!seeing->empty()) {
+    result.remark += (result.remark.empty() ? "" : "; ") + *seeing;
   }
   const std::string type = ConfigFields(part).text_or("torch_dtype", "");
   facts.bytes_per_value =

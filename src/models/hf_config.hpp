@@ -1,10 +1,10 @@
 // hf_config: a model's shape from the config.json of Hugging Face repositories. Pure.
 //
 // Known by model_type: llama, mistral, mixtral, qwen2, qwen2_moe, qwen3, qwen3_moe, gemma, gemma2,
-// gemma3, glm4, granite, phi, phi3, gpt2, gpt_neox, gptj, falcon, bloom, opt, deepseek_v2,
-// deepseek_v3, bert, t5, whisper, musicgen. Another one that names its sizes as Llama does is taken
-// for a Llama, which `remark` says. Of a model with several parts (Gemma 3, Llava) the language
-// model counts.
+// gemma3, glm4, granite, phi, phi3, gpt2, gpt_bigcode, gpt_neox, gpt_oss, gptj, falcon, bloom, opt,
+// deepseek_v2, deepseek_v3, kimi_vl, bert, t5, whisper, musicgen. Another one that names its sizes
+// as Llama does is taken for a Llama, which `remark` says. A model with several parts (Gemma 3,
+// Llava) has the shape of its language model, and its vision tower's parameters beside it.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -159,6 +159,12 @@ void gpt2(ConfigFields& from, ModelFacts& facts) {
   facts.position_rows = facts.max_context;
 }
 
+/// StarCoder: a GPT-2 whose queries share one key and value head.
+void gpt_bigcode(ConfigFields& from, ModelFacts& facts) {
+  gpt2(from, facts);
+  facts.kv_heads = from.flag_or("multi_query", true) ? 1 : facts.heads;
+}
+
 void gptj(ConfigFields& from, ModelFacts& facts) {
   read_sizes(from, facts);
   facts.intermediate = wide(from, "n_inner", facts);
@@ -225,6 +231,14 @@ void deepseek_v2(ConfigFields& from, ModelFacts& facts) {
 void deepseek_v3(ConfigFields& from, ModelFacts& facts) {
   deepseek_v2(from, facts);
   facts.router_bias = facts.experts.has_value();
+}
+
+void gpt_oss(ConfigFields& from, ModelFacts& facts) {
+  llama(from, facts);
+  facts.qkv_bias = facts.output_bias = from.flag_or("attention_bias", true);
+  facts.mlp_bias = facts.router_bias = facts.attention_sinks = true;
+  facts.experts = experts_of(from, {"num_local_experts"}, facts.intermediate);
+  read_window(from, facts, sliding_layers(from).value_or((facts.layers + 1) / 2));
 }
 
 void bert(ConfigFields& from, ModelFacts& facts) {
@@ -317,8 +331,11 @@ constexpr std::array kFamilies{Family{"bert", bert},
                                Family{"glm4", glm4},
                                Family{"granite", llama},
                                Family{"gpt2", gpt2},
+                               Family{"gpt_bigcode", gpt_bigcode},
                                Family{"gpt_neox", gpt_neox},
+                               Family{"gpt_oss", gpt_oss},
                                Family{"gptj", gptj},
+                               Family{"kimi_vl", deepseek_v3},
                                Family{"llama", llama},
                                Family{"mistral", mistral},
                                Family{"mixtral", mixtral},

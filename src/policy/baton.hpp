@@ -3,9 +3,9 @@
 // grows into that, the balloon follows, and so on, and a neighbour never finds more than one step.
 //
 // What no balloon can do: an owner that takes more than a step at once, and does not ask before,
-// finds only the step. Nor can it keep a neighbour from the step itself. What one takes is made good
-// out of the balloon up to a limit, so that the owner survives a neighbour that takes what it needs
-// and stops; one that takes everything it finds does not get the whole balloon that way.
+// finds only the step. Nor can it keep a neighbour from the step itself. What one takes is made
+// good out of the balloon up to a limit, so that the owner survives a neighbour that takes what it
+// needs and stops; one that takes everything it finds does not get the whole balloon that way.
 //
 // Pure: a decision from figures; who samples and who inflates is not its concern.
 #pragma once
@@ -50,15 +50,15 @@ enum class BatonMove {
 struct BatonStep {
   BatonMove move = BatonMove::hold;
   Bytes balloon;  ///< Its next size.
-  Bytes lost;  ///< What others took of the memory that was free ahead of the owner.
+  Bytes lost;     ///< What others took of the memory that was free ahead of the owner.
 
   bool operator==(const BatonStep&) const = default;
 };
 
 /// Yields as soon as the owner has grown. Takes back only what the owner has not used lately,
-/// because programs free memory in order to use it otherwise a moment later. Makes good only what is
-/// lost at two samples in a row: figures of a driver are not all of one instant. Of an owner whose
-/// use is unknown nothing is known: the balloon stays.
+/// because programs free memory in order to use it otherwise a moment later. Makes good only what
+/// is lost at two samples in a row: figures of a driver are not all of one instant. Of an owner
+/// whose use is unknown nothing is known: the balloon stays.
 [[nodiscard]] BatonStep pass_baton(const Baton& baton, const BatonSample& sample) noexcept;
 
 }  // namespace levee

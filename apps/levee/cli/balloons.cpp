@@ -50,8 +50,7 @@ class Bar {
   void draw(const Json& balloon) {
     if (is_shown_) {
       is_drawn_ = true;
-      static_cast<void>(
-          write_all(STDERR_FILENO, fmt::format("\r\x1b[K{}", progress_of(balloon))));
+      static_cast<void>(write_all(STDERR_FILENO, fmt::format("\r\x1b[K{}", progress_of(balloon))));
     }
   }
 

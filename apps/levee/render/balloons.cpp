@@ -30,8 +30,7 @@ std::string owner_of(const Json& balloon) {
 
 std::string time_left(const Json& balloon) {
   const auto seconds = number_at(balloon, "expires_in_seconds");
-  return seconds ? format_duration(std::chrono::seconds(static_cast<std::int64_t>(*seconds)))
-                 : "-";
+  return seconds ? format_duration(std::chrono::seconds(static_cast<std::int64_t>(*seconds))) : "-";
 }
 
 Span lost_of(const Json& holding) {
@@ -41,7 +40,9 @@ Span lost_of(const Json& holding) {
 
 Span state_of(const Json& holding) {
   const std::string state = text_at(holding, "state").value_or("?");
-  return {state, state == "held" || state == "passed" ? Color::green : state == "failed" ? Color::red : Color::orange};
+  return {state, state == "held" || state == "passed" ? Color::green
+                 : state == "failed"                  ? Color::red
+                                                      : Color::orange};
 }
 
 }  // namespace
@@ -68,9 +69,8 @@ std::string progress_of(const Json& balloon) {
     wanted += wants;
     held += std::min(bytes_at(each, "held_bytes"), wants);
   }
-  const double share = wanted.count == 0 ? 0
-                                         : static_cast<double>(held.count) /
-                                               static_cast<double>(wanted.count);
+  const double share =
+      wanted.count == 0 ? 0 : static_cast<double>(held.count) / static_cast<double>(wanted.count);
   const auto filled = static_cast<std::size_t>(std::lround(share * kWidth));
   return fmt::format("holding {} of {} [{}{}]", format_bytes(held), format_bytes(wanted),
                      std::string(filled, '#'), std::string(kWidth - filled, '.'));

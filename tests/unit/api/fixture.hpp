@@ -169,7 +169,8 @@ inline std::shared_ptr<View> example_view() {
 class House {
  public:
   /// Without a ledger unless one is handed in.
-  explicit House(LedgerPort ledger = {}) : ledger_(std::move(ledger)) {}
+  explicit House(LedgerPort ledger = {}, BalloonPort balloons = {})
+      : ledger_(std::move(ledger)), balloons_(std::move(balloons)) {}
 
   std::shared_ptr<View> view = example_view();
   Now now = example_now();
@@ -239,11 +240,13 @@ class House {
                        done(stored_events);
                      },
                  .ledger = ledger_,
+                 .balloons = balloons_,
                  .now = [this] { return now; },
                  .authority = Authority{.daemon_uid = kDaemonUid}};
   }
 
   const LedgerPort ledger_;
+  const BalloonPort balloons_;
   Api api_{ports()};
 };
 

@@ -78,6 +78,13 @@ class Ledger {
                   }
                   answer(report(released->front()));
                 },
+            .resize =
+                [this](const std::string& id, Bytes each, ledger::Requester requester,
+                       const auto& answer) {
+                  reply(answer, [&] {
+                    return ledger::resize(book, {supply, rules, now}, id, each, requester);
+                  });
+                },
             .watch =
                 [this](const std::string& id, std::chrono::seconds seconds, const auto& answer) {
                   patience.push_back(seconds);
@@ -169,7 +176,16 @@ class Ledger {
 class LedgerHouse {
  public:
   Ledger ledger;
-  House house{ledger.port()};
+  std::vector<Holding> holdings;                         ///< Of balloons.
+  std::vector<std::pair<std::string, Bytes>> passed_on;  ///< Asked for.
+  Result<Bytes> pass_on_answer = Bytes{};
+  House house{ledger.port(),
+              {.holdings = [this] { return holdings; },
+               .pass_on =
+                   [this](std::string lease, Bytes bytes, const BalloonPort::Answer& answer) {
+                     passed_on.emplace_back(std::move(lease), bytes);
+                     answer(pass_on_answer);
+                   }}};
 
   LedgerHouse() {
     house.view = view_with({example_gpu(0), example_gpu(1)});

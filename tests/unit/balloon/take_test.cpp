@@ -144,8 +144,7 @@ TEST(Take, RefusesMoreThanIsHeldAndNothing) {
 }
 
 TEST(Take, LeavesTheBalloonAsItWasWhenTheDriverRefuses) {
-  for (const char* const function :
-       {"cuMemAddressReserve", "cuMemMap", "cuMemSetAccess"}) {
+  for (const char* const function : {"cuMemAddressReserve", "cuMemMap", "cuMemSetAccess"}) {
     SimulatedDriver sim;
     Balloon balloon = sim.balloon({.mb = 1000});
     ASSERT_TRUE(balloon.inflate());

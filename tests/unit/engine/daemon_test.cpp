@@ -123,6 +123,7 @@ class DaemonTest : public testing::Test {
             .spare_socket = {},
             .root = machine_.root(),
             .gpu_helper = {},
+            .gpu_holder = {},
             .log_to_stderr = false};
   }
 

@@ -191,7 +191,12 @@ class TestDesk {
             },
         .user_name = [](uid_t uid) { return "user" + std::to_string(uid); },
         .look_again = [this] { ++looks; },
-        .clock = [this] { return clock(); }});
+        .clock = [this] { return clock(); },
+        .balloons =
+            [this](const std::vector<engine::BalloonOrder>& balloons) {
+              const std::scoped_lock lock(mutex_);
+              balloons_.push_back(balloons);
+            }});
   }
 
   TestDesk(const TestDesk&) = delete;
@@ -251,6 +256,18 @@ class TestDesk {
     const std::scoped_lock lock(mutex_);
     passed_ += time;
   }
+  /// The ids of all balloons, each time that the desk told them.
+  [[nodiscard]] std::vector<std::vector<std::string>> balloons() {
+    const std::scoped_lock lock(mutex_);
+    std::vector<std::vector<std::string>> all;
+    for (const std::vector<engine::BalloonOrder>& each : balloons_) {
+      all.emplace_back();
+      for (const engine::BalloonOrder& order : each) {
+        all.back().push_back(order.lease.id);
+      }
+    }
+    return all;
+  }
   void kill(pid_t pid) {
     const std::scoped_lock lock(mutex_);
     dead_.insert(pid);
@@ -289,6 +306,7 @@ class TestDesk {
   }
 
   std::mutex mutex_;
+  std::vector<std::vector<engine::BalloonOrder>> balloons_;  // guarded by mutex_
   const Now start_;
   std::chrono::milliseconds passed_{0};
   std::set<pid_t> dead_;

@@ -68,6 +68,43 @@ TEST(LedgerView, RemembersTheMostThatWasUsed) {
   EXPECT_EQ(used_on_gpu(released->peak), gib(9));
 }
 
+// --- balloons
+
+Request balloon(std::string id, std::uint64_t gb) {
+  Request request = any_gpu(std::move(id), gb);
+  request.demand.kind = ledger::LeaseKind::balloon;
+  return request;
+}
+
+TEST(LedgerDesk, TellsWhichBalloonsThereAreBeforeItAnswers) {
+  OpenDesk desk;
+  EXPECT_THAT(desk.balloons(), ElementsAre(IsEmpty()));  // At first, whatever the file held.
+  ASSERT_EQ(desk.outcome(any_gpu("no balloon", 10)), "granted");
+  EXPECT_EQ(desk.balloons().size(), 1U);
+  ASSERT_EQ(desk.outcome(balloon("a", 10)), "granted");
+  EXPECT_THAT(desk.balloons().back(), ElementsAre("a"));
+  ASSERT_EQ(desk.outcome(balloon("b", 10)), "granted");
+  EXPECT_THAT(desk.balloons().back(), ElementsAre("a", "b"));
+  ASSERT_TRUE(desk.release("a"));
+  EXPECT_THAT(desk.balloons().back(), ElementsAre("b"));
+  const Heard<Answer> resized;
+  desk.desk->resize("b", gib(20), kMarie, resized.listener());
+  ASSERT_TRUE(resized.answer());
+  EXPECT_EQ(desk.balloons().size(), 5U);
+}
+
+TEST(LedgerDesk, TellsNoBalloonThatWasNotCommittedOrOnlyWaits) {
+  OpenDesk desk;
+  desk.store->fail_next({ErrorCode::resource_exhausted});
+  ASSERT_EQ(desk.outcome(balloon("a", 10)), "resource_exhausted");
+  ASSERT_EQ(desk.outcome(any_gpu("job", 70)), "granted");
+  ASSERT_EQ(desk.outcome(waiting(balloon("later", 20))), "waiting");
+  EXPECT_THAT(desk.balloons(), ElementsAre(IsEmpty()));
+  ASSERT_TRUE(desk.release("job"));
+  static_cast<void>(desk.show());
+  EXPECT_THAT(desk.balloons().back(), ElementsAre("later"));
+}
+
 // --- how jobs went
 
 Request predicted(Request request) {

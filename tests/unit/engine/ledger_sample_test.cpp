@@ -387,5 +387,21 @@ TEST(FindProcess, FindsNobodyWhereNobodyIs) {
   }
 }
 
+TEST_F(SampleTest, CountsAHoldersMemoryAsItsBalloons) {
+  put(50, 1, 10);
+  put(60, 1, 10);
+  api::LedgerView ledger;
+  ledger.leases = {lease("job", 50), lease("balloon", 0)};
+  GpuReading gpu = example_gpu();
+  gpu.processes = {process_on_gpu(50, gib(1)), process_on_gpu(60, gib(4))};
+  const auto view = view_with({gpu});
+  std::vector<api::Holding> holdings(1);
+  holdings[0].account = "balloon";
+  holdings[0].pid = 60;
+  const auto uses = ledger_sample(*view, &ledger, kinship, holdings).supply.uses;
+  EXPECT_EQ(uses.at("balloon").devices.at(0).bytes, gib(4));
+  EXPECT_EQ(uses.at("job").devices.at(0).bytes, gib(1));
+}
+
 }  // namespace
 }  // namespace levee::engine

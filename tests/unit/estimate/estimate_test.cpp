@@ -43,6 +43,77 @@ TEST(Weights, TakeTheBitsOfTheirFormat) {
   EXPECT_LT(weights(facts, "int4"), weights(facts, "int8"));
 }
 
+TEST(Weights, LeaveAVisionTowerIn16Bits) {
+  ModelFacts facts = llama_2_7b();
+  facts.vision_parameters = 1'000'000'000;
+  for (const char* name : {"bf16", "int8", "nf4"}) {
+    EXPECT_EQ(weights(facts, name).count - weights(llama_2_7b(), name).count, 2'000'000'000U)
+        << name;
+  }
+  Job split;
+  split.framework = Framework::vllm;
+  split.tensor_parallel = 2;
+  const auto of_one = [&](const ModelFacts& model) {
+    return estimate(model, split).find(TermName::weights)->expected.count;
+  };
+  EXPECT_EQ(of_one(facts) - of_one(llama_2_7b()), 1'000'000'000U);
+}
+
+TEST(Weights, OfLlamaCppHaveNoVisionTower) {
+  ModelFacts facts = llama_2_7b();
+  facts.vision_parameters = 1'000'000'000;
+  const Job job{.framework = Framework::llama_cpp};
+  EXPECT_EQ(estimate(facts, job).find(TermName::weights)->expected.count, 2 * 6'738'415'616U);
+}
+
+TEST(Weights, OfSeveralStagesAreThoseOfTheFullest) {
+  ModelFacts facts = llama_2_7b();
+  const auto held = [&](std::uint64_t stages) {
+    return estimate(facts, Job{.pipeline_parallel = stages})
+        .find(TermName::weights)
+        ->expected.count;
+  };
+  // Embedding and output are as large as each other: two stages have one each.
+  EXPECT_NEAR(static_cast<double>(held(2)), static_cast<double>(held(1)) / 2, 1);
+  constexpr std::uint64_t kEnd = 2 * 32000 * 4096;
+  const double layer = (static_cast<double>(held(1)) - 2 * kEnd) / 32;
+  EXPECT_NEAR(static_cast<double>(held(3)), 11 * layer + kEnd, 1) << "11, 11 and 10 layers";
+  EXPECT_NEAR(static_cast<double>(held(32)), layer + kEnd, 1);
+  facts.tied_embeddings = true;
+  EXPECT_NEAR(static_cast<double>(held(2)), 16 * layer + kEnd, 1) << "each end needs the matrix";
+}
+
+TEST(Weights, InMxfp4AreThoseOfExpertsOnly) {
+  ModelFacts facts = llama_2_7b();
+  EXPECT_EQ(weights(facts, "mxfp4"), weights(facts, "bf16")) << "there are none";
+  facts.experts = Experts{.count = 8, .per_token = 2, .intermediate = 1024};
+  const double experts = 32.0 * 8 * 3 * 4096 * 1024;
+  EXPECT_NEAR(static_cast<double>(weights(facts, "bf16").count - weights(facts, "mxfp4").count),
+              experts * (16 - 4.25) / 8, 1);
+}
+
+TEST(Weights, OfVllmComeWithATableOfAllPositions) {
+  ModelFacts facts = llama_2_7b();
+  facts.rotary_rows = 4096;
+  const auto held = [&](Framework framework) {
+    return estimate(facts, Job{.framework = framework}).find(TermName::weights)->expected.count;
+  };
+  EXPECT_EQ(held(Framework::vllm), held(Framework::transformers) + 4096 * 128 * 2);
+  facts.stored = gib(7);
+  EXPECT_EQ(held(Framework::vllm), gib(7).count + 4096 * 128 * 2) << "no file has it";
+}
+
+TEST(Activations, OfVllmHoldPicturesThatWereRead) {
+  ModelFacts facts = llama_2_7b();
+  const Job job{.framework = Framework::vllm, .version = Version{0, 19}};
+  const auto held = [&] {
+    return estimate(facts, job).find(TermName::activations)->expected.count;
+  };
+  const std::uint64_t text_only = held();
+  facts.vision_parameters = 1;
+  EXPECT_EQ(held() - text_only, 8192U * 4096 * 2) << "as many as a batch of tokens has room for";
+}
+
 TEST(Weights, HaveAnExactSizeWhereTheFilesAreThere) {
   ModelFacts facts = llama_2_7b();
   facts.stored = gib(7);

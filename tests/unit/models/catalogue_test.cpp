@@ -13,7 +13,7 @@ namespace {
 using estimate::count_parameters;
 
 TEST(Catalogue, IsReadWhole) {
-  ASSERT_EQ(catalogue().size(), 79U);
+  ASSERT_EQ(catalogue().size(), 87U);
   for (const CatalogueEntry& entry : catalogue()) {
     EXPECT_EQ(entry.facts.name, entry.id);
     EXPECT_EQ(entry.facts.origin, estimate::FactsOrigin::catalogue);
@@ -27,6 +27,28 @@ TEST(Catalogue, HasTheCountedNumberOfParameters) {
   }
 }
 
+TEST(Catalogue, HasThePublishedNumberOfParametersOfModelsThatSee) {
+  // As the models' repositories count the values of their files.
+  const auto total = [](const char* id) {
+    return count_parameters(find_in_catalogue(id)->facts).total();
+  };
+  EXPECT_EQ(total("gemma-3-4b"), 4'300'079'472U);
+  EXPECT_EQ(total("gemma-3-12b"), 12'187'325'040U);
+  EXPECT_EQ(total("gemma-3-27b"), 27'432'406'640U);
+  EXPECT_EQ(total("mistral-small-3.1-24b"), 24'011'361'280U);
+  // Its files hold 1,728 values more, which are no weights of a layer.
+  EXPECT_NEAR(static_cast<double>(total("kimi-vl-a3b")), 16'407'657'776.0, 2'000);
+}
+
+TEST(Catalogue, HasThePublishedNumberOfParametersOfModelsWithAFamilyOfTheirOwn) {
+  const auto total = [](const char* id) {
+    return count_parameters(find_in_catalogue(id)->facts).total();
+  };
+  EXPECT_EQ(total("gpt-oss-20b"), 20'914'757'184U);
+  EXPECT_EQ(total("gpt-oss-120b"), 116'829'156'672U);
+  EXPECT_EQ(total("starcoder"), 15'517'456'384U);
+}
+
 TEST(Catalogue, CountsWhatOneTokenPasses) {
   const auto active = [](const char* id) {
     return count_parameters(find_in_catalogue(id)->facts).active;
@@ -34,6 +56,7 @@ TEST(Catalogue, CountsWhatOneTokenPasses) {
   EXPECT_EQ(active("mixtral-8x7b"), 12'879'925'248U);
   EXPECT_EQ(active("qwen3-30b-a3b"), 3'353'032'704U);
   EXPECT_EQ(active("llama-3-8b"), 8'030'261'248U);
+  EXPECT_EQ(active("gemma-3-4b"), 3'880'263'168U) << "text passes no vision tower";
 }
 
 TEST(Catalogue, FindsAModelByTheNamesItGoesBy) {
@@ -49,6 +72,9 @@ TEST(Catalogue, FindsAModelByTheNamesItGoesBy) {
   EXPECT_EQ(id("google/gemma-2-27b-it"), "gemma-2-27b");
   EXPECT_EQ(id("facebook/musicgen-medium"), "musicgen-medium");
   EXPECT_EQ(id("deepseek-ai/DeepSeek-R1"), "deepseek-v3");
+  EXPECT_EQ(id("bigcode/octocoder"), "starcoder");
+  EXPECT_EQ(id("google/gemma-3-4b-it"), "gemma-3-4b");
+  EXPECT_EQ(id("moonshotai/Kimi-VL-A3B-Instruct"), "kimi-vl-a3b");
   for (const char* unknown :
        {"", "/", "-it", "llama", "llama-3-9b", "-instruct-instruct", "a/b/c"}) {
     EXPECT_EQ(id(unknown), "") << unknown;
@@ -75,7 +101,7 @@ TEST(DefaultProfiles, HoldWhatTheirArchitectureSays) {
 
 TEST(DefaultProfiles, AreThereForEveryNameAndGood) {
   const auto profiles = default_profiles();
-  EXPECT_EQ(profiles.size(), catalogue().size() + 12);
+  EXPECT_EQ(profiles.size(), catalogue().size() + 13);
   EXPECT_TRUE(std::ranges::is_sorted(profiles, {}, &estimate::MemoryProfile::name));
   for (const estimate::MemoryProfile& each : profiles) {
     EXPECT_TRUE(check(each)) << each.name;

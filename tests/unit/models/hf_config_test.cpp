@@ -79,6 +79,67 @@ TEST(HfConfig, ReadsTheLanguageModelOfSeveralParts) {
   EXPECT_EQ(facts(config).bytes_per_value, 4);
 }
 
+TEST(HfConfig, FillsInWhatGemma3LeavesToTransformers) {
+  // The published text_config of Gemma 3 4B.
+  const auto read = facts({{"model_type", "gemma3"},
+                           {"text_config",
+                            {{"model_type", "gemma3_text"},
+                             {"hidden_size", 2560},
+                             {"intermediate_size", 10'240},
+                             {"num_hidden_layers", 34},
+                             {"sliding_window", 1024}}}});
+  EXPECT_EQ(read.heads, 8U);
+  EXPECT_EQ(read.kv_heads, 4U);
+  EXPECT_EQ(read.vocab, 262'208U);
+  EXPECT_EQ(read.window->tokens, 1024U);
+  EXPECT_EQ(estimate::count_parameters(read).total(), 3'880'263'168U);
+}
+
+TEST(HfConfig, KnowsHowFarRotaryTablesReach) {
+  const auto rows = [](json changes) { return facts(with(std::move(changes))).rotary_rows; };
+  EXPECT_EQ(rows({{"rope_theta", 1e6}}), 0U) << "nobody says how long sequences get";
+  EXPECT_EQ(rows({{"max_position_embeddings", 512}}), 0U) << "nor that positions are rotary";
+  EXPECT_EQ(rows({{"max_position_embeddings", 512}, {"rope_theta", 1e6}}), 512U);
+  const auto scaled = [&](json how) {
+    return rows({{"max_position_embeddings", 512}, {"rope_scaling", std::move(how)}});
+  };
+  EXPECT_EQ(scaled({{"rope_type", "linear"}, {"factor", 8.0}}), 4096U);
+  EXPECT_EQ(scaled({{"type", "linear"}, {"factor", 2}}), 1024U);
+  EXPECT_EQ(
+      scaled({{"rope_type", "yarn"}, {"factor", 4}, {"original_max_position_embeddings", 64}}),
+      256U);
+  EXPECT_EQ(scaled({{"rope_type", "llama3"}, {"factor", 8.0}}), 512U);
+  for (const json& bad : {json(0), json(-8), json(1e30), json("8"), json(nullptr)}) {
+    EXPECT_EQ(scaled({{"rope_type", "linear"}, {"factor", bad}}), 512U) << bad;
+  }
+}
+
+TEST(HfConfig, ReadsAGptOss) {
+  const auto read = facts(with({{"model_type", "gpt_oss"},
+                                {"num_local_experts", 4},
+                                {"num_experts_per_tok", 2},
+                                {"sliding_window", 16},
+                                {"quantization_config", {{"quant_method", "mxfp4"}}}}));
+  EXPECT_EQ(read.quantization, Quantization::mxfp4);
+  EXPECT_EQ(read.window->layers, 1U) << "every other one";
+  // Attention with biases and a sink for each head, two norms, four experts with biases, a router
+  // with biases.
+  const std::uint64_t attention = 64 * 64 * 2 + 2 * 64 * 16 + 64 + 2 * 16 + 64 + 8;
+  const std::uint64_t experts = 4 * (3 * 64 * 128 + 2 * 128 + 64) + 64 * 4 + 4;
+  EXPECT_EQ(estimate::count_parameters(read).total(),
+            2 * (attention + 128 + experts) + 64 + 2 * 100 * 64);
+}
+
+TEST(HfConfig, ReadsAStarCoder) {
+  const json config{
+      {"model_type", "gpt_bigcode"}, {"n_layer", 1},      {"n_embd", 64},   {"n_head", 8},
+      {"n_positions", 32},           {"vocab_size", 100}, {"n_inner", 128}, {"multi_query", true}};
+  EXPECT_EQ(facts(config).kv_heads, 1U);
+  json all_heads = config;
+  all_heads["multi_query"] = false;
+  EXPECT_EQ(facts(all_heads).kv_heads, 8U);
+}
+
 TEST(HfConfig, SaysWhenItTakesAModelForALlama) {
   const auto read = facts_from_json(with({{"model_type", "new-and-shiny"}}));
   ASSERT_TRUE(read);
@@ -130,6 +191,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad{{{"model_type", "mixtral"}}, "num_local_experts is missing"},
                     Bad{{{"model_type", "mixtral"}, {"num_local_experts", 1}},
                         "2 experts per token"},
+                    Bad{{{"model_type", "gpt_oss"}}, "num_local_experts is missing"},
+                    Bad{{{"model_type", "gpt_bigcode"}, {"multi_query", 1}}, "multi_query is 1"},
+                    Bad{{{"model_type", "kimi_vl"}}, "kv_lora_rank is missing"},
                     Bad{{{"model_type", "deepseek_v2"}}, "kv_lora_rank is missing"},
                     Bad{{{"model_type", "musicgen"}}, "decoder is missing"},
                     Bad{{{"model_type", "whisper"}}, "encoder_layers is missing"},

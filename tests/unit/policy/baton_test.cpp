@@ -97,8 +97,7 @@ TEST(Baton, TakesBackWhatANeighbourReturns) {
   BatonSample returned = sample(gib(9), gib(1), gib(1));
   returned.free = gib(2);
   returned.lost_before = gib(1);
-  EXPECT_EQ(pass_baton(generous, returned),
-            (BatonStep{BatonMove::take_back, gib(10), Bytes{}}));
+  EXPECT_EQ(pass_baton(generous, returned), (BatonStep{BatonMove::take_back, gib(10), Bytes{}}));
 }
 
 TEST(Baton, TellsWhatANeighbourTookAndWithoutASpareDoesNotMakeItGood) {
