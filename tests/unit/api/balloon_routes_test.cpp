@@ -77,6 +77,35 @@ TEST(PostBalloon, WaitsInLineAndIsDeniedAsAnyLease) {
   EXPECT_EQ(post(at, R"({"size": "4GB", "wait_seconds": 60})").status, 202);
 }
 
+TEST(PostBalloon, FollowsItsOwnerWhenAskedTo) {
+  LedgerHouse at;
+  at.ledger.grant("job", gib(1));
+  const Json within =
+      json_of(post(at, R"({"size": "1GB", "gpus": ["0"], "id": "a", "within": "job"})"));
+  EXPECT_EQ(within["baton"], true) << "the job could not start otherwise";
+  EXPECT_EQ(within["step_bytes"], gib(1).count);
+  EXPECT_EQ(at.ledger.book.find("a")->demand.step, gib(1));
+  const Json stays = json_of(
+      post(at, R"({"size": "1GB", "gpus": ["0"], "id": "b", "within": "job", "baton": false})"));
+  EXPECT_EQ(stays["baton"], false);
+  EXPECT_EQ(stays["step_bytes"], nullptr);
+  const Json small = json_of(
+      post(at, R"({"size": "1GB", "gpus": ["0"], "id": "c", "within": "job", "step": "256MB"})"));
+  EXPECT_EQ(small["step_bytes"], mib(256).count);
+}
+
+TEST(PostBalloon, FollowsNobodyWhereThereIsNobody) {
+  LedgerHouse at;
+  for (const char* const body :
+       {R"({"size": "1GB", "baton": true})", R"({"size": "1GB", "step": "1GB"})",
+        R"({"size": "1GB", "baton": "yes"})",
+        R"({"size": "1GB", "within": "job", "baton": false, "step": "1GB"})",
+        R"({"size": "1GB", "within": "job", "step": "0"})",
+        R"({"size": "1GB", "within": "job", "step": -1})"}) {
+    EXPECT_EQ(post(at, body).status, 400) << body;
+  }
+}
+
 TEST(GetBalloons, ShowsWhatIsHeld) {
   LedgerHouse at;
   at.ledger.grant("no balloon", mib(10));
@@ -88,7 +117,7 @@ TEST(GetBalloons, ShowsWhatIsHeld) {
   ASSERT_EQ(json["balloons"].size(), 1U);
   EXPECT_EQ(json["balloons"][0]["holdings"], Json::parse(R"([{"gpu_id": 0,
       "uuid": "GPU-00000000-aaaa", "state": "growing", "promised_bytes": 1073741824,
-      "passed_on_bytes": 0, "held_bytes": 314572800, "chunks": 11, "pid": 4242,
+      "passed_on_bytes": 0, "lost_bytes": 0, "held_bytes": 314572800, "chunks": 11, "pid": 4242,
       "trouble": "it had died"}])"));
   EXPECT_EQ(at.house.json("/api/v1/balloons?id=b"), json["balloons"][0]);
   EXPECT_EQ(at.house.get("/api/v1/balloons?id=no%20balloon").status, 404);

@@ -268,6 +268,15 @@ class TestDesk {
     }
     return all;
   }
+  /// What was used before the balloons that were told last, on their first device.
+  [[nodiscard]] std::vector<Bytes> used_before() {
+    const std::scoped_lock lock(mutex_);
+    std::vector<Bytes> all;
+    for (const engine::BalloonOrder& order : balloons_.back()) {
+      all.push_back(order.lease.used_before.empty() ? Bytes{} : order.lease.used_before[0].bytes);
+    }
+    return all;
+  }
   void kill(pid_t pid) {
     const std::scoped_lock lock(mutex_);
     dead_.insert(pid);

@@ -93,6 +93,18 @@ TEST(LedgerDesk, TellsWhichBalloonsThereAreBeforeItAnswers) {
   EXPECT_EQ(desk.balloons().size(), 5U);
 }
 
+TEST(LedgerDesk, KeepsWhatWasUsedBeforeABalloonAndTellsItOnce) {
+  OpenDesk desk;
+  ASSERT_EQ(desk.outcome(balloon("a", 10)), "granted");
+  desk.desk->note_used_before("a", {"GPU-0", gib(1)});
+  desk.desk->note_used_before("a", {"GPU-0", gib(2)});
+  desk.desk->note_used_before("a", {"GPU-0", gib(2)});
+  desk.desk->note_used_before("nobody", {"GPU-0", gib(2)});
+  static_cast<void>(desk.show());
+  EXPECT_THAT(desk.used_before(), ElementsAre(gib(2)));
+  EXPECT_LE(desk.balloons().size(), 4U) << "at first, granted, and two figures";
+}
+
 TEST(LedgerDesk, TellsNoBalloonThatWasNotCommittedOrOnlyWaits) {
   OpenDesk desk;
   desk.store->fail_next({ErrorCode::resource_exhausted});

@@ -71,7 +71,9 @@ TEST(LedgerFile, KeepsEveryFieldOfALease) {
                   .priority = -4,
                   .yieldable = true,
                   .obeys_limit = true,
-                  .within = "job"};
+                  .within = "job",
+                  .step = mib(256)};
+  lease.used_before = {{"GPU-7", mib(300)}};
   lease.state = ledger::LeaseState::granted;
   lease.shares = {{"GPU-7", gib(3)}};
   lease.owner = {BootId{0xFEDCBA9876543210, 0x0123456789ABCDEF}, 4711, 123456789};
