@@ -41,14 +41,14 @@ ROWS = [
       for size in (1, 2, 4, 8)],
     *[(f"(d) {size} GB at once, asks the holder", [*ASK, "--target", f"{size}GB", "--piece", f"{size}GB"], SPIN)
       for size in (1, 2, 4, 8)],
-    *[(f"no balloon: {size} GB freed, then allocated at once", ["release", "--target", f"{size}GB", "--piece", f"{size}GB"],
+    *[(f"no balloon: 12 GB freed, then {size} GB allocated at once", ["release", "--target", f"{size}GB", "--piece", f"{size}GB"],
        SPIN) for size in (1, 2, 4, 8)],
     ("no balloon: freed, then allocated", ["release"], SPIN),
     ("(c) does not ask, retries, needs 12 of 12 GB", [*FOLLOW, *PIECES, "--retry", "200"], SLOW),
-    ("(c) does not ask, retries, needs 9 of 12 GB, nothing made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB"], SLOW),
+    ("(c) does not ask, retries, needs 9 of 12, nothing made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB"], SLOW),
     ("(c) the same, 3 GB made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB", "--spare", "3GB"], SLOW),
     ("no balloon: freed, then allocated", ["release", "--piece", "512MB", "--pause", "20"], SLOW),
-    ("(c) does not ask, retries, needs 9 of 12 GB, nothing made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB"], ONCE),
+    ("(c) does not ask, retries, needs 9 of 12, nothing made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB"], ONCE),
     ("(c) the same, 3 GB made good", [*FOLLOW, *PIECES, "--retry", "200", "--target", "9GB", "--spare", "3GB"], ONCE),
     ("no balloon: freed, then allocated", ["release", "--target", "9GB", "--piece", "512MB", "--pause", "20"], ONCE),
     ("(c) does not ask, 512 MB pieces", [*FOLLOW, *PIECES], QUIET),
@@ -98,7 +98,7 @@ def gb(count):
 
 
 print(f"{runs} runs of each; amounts in GB")
-print(f"{'the owner':<58}{'the neighbour':<32}{'fails':>9}{'it gets':>9}{'stolen':>8}{'most free':>11}")
+print(f"{'the owner':<62}{'the neighbour':<32}{'fails':>9}{'it gets':>9}{'stolen':>8}{'most free':>11}")
 began = time.monotonic()
 for name, arguments, (who, neighbour) in ROWS:
     if not all(word in f"{name} {who}" for word in words):
@@ -107,6 +107,6 @@ for name, arguments, (who, neighbour) in ROWS:
     with SimulatedMachine("gpu 0 mem=17GiB reserved=1GiB ctx=512MiB") as machine:
         results = [one_run(machine, arguments, neighbour) for _ in range(runs)]
     fails = sum(got < target for got, _, _ in results)
-    print(f"{name:<58}{who:<32}{fails:>5}/{runs:<3}{gb(statistics.mean(r[0] for r in results)):>8}"
+    print(f"{name:<62}{who:<32}{fails:>5}/{runs:<3}{gb(statistics.mean(r[0] for r in results)):>8}"
           f"{gb(statistics.mean(r[1] for r in results)):>8}{gb(max(r[2] for r in results)):>11}", flush=True)
 print(f"took {time.monotonic() - began:.0f} s")
