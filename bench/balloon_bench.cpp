@@ -19,9 +19,8 @@ constexpr std::uint64_t kMegabytes = 8192;
 /// Inflates and deflates 8 GiB; the arguments are the chunk size in MB and whether the GPU manages
 /// virtual memory (unmapped handles), else plain allocations.
 void InflateAndDeflate(benchmark::State& state) {
-  const SimulatedDriver driver(state.range(1) != 0
-                                   ? std::string(kTenGib)
-                                   : std::string(kTenGib) + "\nat 0s gpu 0 vmm off");
+  const SimulatedDriver driver(
+      state.range(1) != 0 ? std::string(kTenGib) : std::string(kTenGib) + "\nat 0s gpu 0 vmm off");
   auto balloon = driver.balloon({.mb = kMegabytes}, 0, state.range(0));
   std::int64_t chunks = 0;
   for (auto _ : state) {

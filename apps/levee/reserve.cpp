@@ -135,8 +135,8 @@ int run(const Options& options, const Surroundings& surroundings) {
     }
     (*body)["owner_pid"] = ::getpid();
   }
-  ::signal(SIGINT, stop);
-  ::signal(SIGTERM, stop);
+  static_cast<void>(std::signal(SIGINT, stop));
+  static_cast<void>(std::signal(SIGTERM, stop));
   auto balloon = request_lease(*ledger, *body, "/api/v1/balloons");
   if (balloon && text_at(*balloon, "state") == "waiting") {
     say(options, fmt::format("waiting for {} (`levee queue`)", amounts_of(*balloon)));

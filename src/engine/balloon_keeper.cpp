@@ -21,9 +21,8 @@ class Together {
     bool is_last = false;
     {
       const std::scoped_lock lock(mutex_);
-      if (!part) {
-        result_ = part;
-      } else if (result_ && (!has_part_ || *part < *result_)) {
+      const bool is_least = result_ && (!has_part_ || (part && *part < *result_));
+      if (!part || is_least) {
         result_ = part;
       }
       has_part_ = true;

@@ -37,9 +37,14 @@ void GuardThread::prepare(std::shared_ptr<const VictimTable> victims) {
 }
 
 api::GuardView GuardThread::collect() {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   api::GuardView collected = view_;
+  const bool was_left_again = reached_since_collect_ && !view_.at_line;
   collected.at_line = std::exchange(reached_since_collect_, false) || view_.at_line;
+  lock.unlock();
+  if (was_left_again) {
+    on_alarm_();  // This tick tells that it was reached; another one that it is over.
+  }
   return collected;
 }
 

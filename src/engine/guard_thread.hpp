@@ -36,7 +36,8 @@ class GuardThread {
   void prepare(std::shared_ptr<const VictimTable> victims);
 
   /// What it saw; `at_line` is also true when the line was reached and left again since the last
-  /// call. Called by the engine, once per tick.
+  /// call: then it raises an alarm, for a tick that finds it left. Called by the engine, once per
+  /// tick.
   [[nodiscard]] api::GuardView collect();
 
  private:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ranges>
 
 namespace levee::estimate {
 namespace {
@@ -139,12 +140,12 @@ std::vector<Correction> learn(std::span<const JobRecord> records) {
        {Framework::vllm, Framework::llama_cpp, Framework::transformers}) {
     for (const bool is_training : {false, true}) {
       std::vector<double> logs;
-      for (auto record = records.rbegin(); record != records.rend(); ++record) {
-        const Prediction& predicted = record->predicted;
+      for (const JobRecord& record : records | std::views::reverse) {
+        const Prediction& predicted = record.predicted;
         const bool is_of_kind =
             predicted.framework == to_string(framework) && predicted.is_training == is_training;
-        if (is_of_kind && is_telling(*record) && logs.size() < kJobsLearned) {
-          logs.push_back(log_ratio(*record));
+        if (is_of_kind && is_telling(record) && logs.size() < kJobsLearned) {
+          logs.push_back(log_ratio(record));
         }
       }
       if (!logs.empty()) {

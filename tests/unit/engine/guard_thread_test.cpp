@@ -50,10 +50,10 @@ TEST_F(GuardThreadTest, CrossingTheLineRaisesOneAlarmAndLeavingItAnother) {
   ASSERT_TRUE(eventually([&] { return guard->collect().looks > looks + 5; }));
   EXPECT_EQ(alarms_, 1) << "said once while it lasts";
   machine_.set_available(gib(40));
-  ASSERT_TRUE(eventually([&] { return alarms_ == 2; }));
-  // The line was reached since the last word, so once more it counts; then it is over.
+  ASSERT_TRUE(eventually([&] { return alarms_ >= 2; }));
+  // The line may have been reached since the last word: then once more it counts, and is over.
   static_cast<void>(guard->collect());
-  EXPECT_TRUE(eventually([&] { return !guard->collect().at_line; }));
+  EXPECT_FALSE(guard->collect().at_line);
 }
 
 TEST_F(GuardThreadTest, LineReachedAndLeftBetweenTwoWordsIsNotForgotten) {
@@ -64,7 +64,9 @@ TEST_F(GuardThreadTest, LineReachedAndLeftBetweenTwoWordsIsNotForgotten) {
   machine_.set_available(gib(40));
   ASSERT_TRUE(eventually([&] { return alarms_ == 2; }));
   EXPECT_TRUE(guard->collect().at_line);
+  EXPECT_EQ(alarms_, 3) << "so that somebody looks again";
   EXPECT_FALSE(guard->collect().at_line);
+  EXPECT_EQ(alarms_, 3);
 }
 
 TEST_F(GuardThreadTest, ADropFasterThanAnyMemoryIsNotLearnt) {
