@@ -50,16 +50,35 @@ struct SizeOptions {
   std::string size;
 };
 
+/// Without a daemon each command holds its own, and nobody else can change that.
+Result<void> need_daemon(const Ledger& ledger) {
+  return ledger.is_daemon()
+             ? Result<void>{}
+             : fail(ErrorCode::unavailable, "no daemon is running that holds balloons",
+                    "stop the command that holds it, or start a daemon with `levee serve`");
+}
+
 int resize(const SizeOptions& options, const Surroundings& surroundings) {
   auto ledger = open(options.common, surroundings);
   if (!ledger) {
     return complain(ledger.error());
   }
+  if (const auto owned = need_daemon(*ledger); !owned) {
+    return complain(owned.error());
+  }
+  const auto now = ledger->call("GET", target_of(options.id));
+  if (!now) {
+    return complain(now.error());
+  }
+  Bytes before;
+  for (const Json& share : list_at(*now, "gpus")) {
+    before = Bytes{static_cast<std::uint64_t>(number_at(share, "bytes").value_or(0))};
+  }
   const auto resized = ledger->call("PUT", target_of(options.id), {{"size", options.size}});
   if (!resized) {
     return complain(resized.error());
   }
-  const auto held = await_balloon(*ledger, options.id, options.common.json);
+  const auto held = await_balloon(*ledger, options.id, options.common.json, {}, before);
   if (!held) {
     return complain(held.error());
   }
@@ -71,6 +90,9 @@ int pass_on(const SizeOptions& options, const Surroundings& surroundings) {
   auto ledger = open(options.common, surroundings);
   if (!ledger) {
     return complain(ledger.error());
+  }
+  if (const auto owned = need_daemon(*ledger); !owned) {
+    return complain(owned.error());
   }
   const auto passed =
       ledger->call("POST", "/api/v1/balloons/pass-on?id=" + percent_encoded(options.id),

@@ -108,6 +108,12 @@ int keep_or_forget(const Options& options, const Surroundings& surroundings) {
 }
 
 int run(const Options& options, const Surroundings& surroundings) {
+  if ((options.record || options.forget) && !options.wish.model.empty()) {
+    return complain({ErrorCode::invalid_argument,
+                     fmt::format("\"{}\" is named beside --{}", options.wish.model,
+                                 options.record ? "record" : "forget"),
+                     "the record is of all models: leave the name out"});
+  }
   return options.record || options.forget ? keep_or_forget(options, surroundings)
                                           : answer(options, surroundings);
 }

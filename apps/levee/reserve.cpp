@@ -10,6 +10,7 @@
 #include <limits>
 #include <thread>
 
+#include "cli/ask.hpp"
 #include "cli/balloons.hpp"
 #include "cli/output.hpp"
 #include "cli/time_text.hpp"
@@ -38,7 +39,12 @@ struct Options {
 
 std::atomic<bool> is_stopped = false;
 
-void stop(int /*signal*/) { is_stopped = true; }
+std::atomic<int> stopped_by = 0;
+
+void stop(int signal) {
+  stopped_by = signal;
+  is_stopped = true;
+}
 
 Result<Json> body_of(const Options& options) {
   Json body{{"size", options.size}};
@@ -102,10 +108,23 @@ void say(const Options& options, std::string_view text) {
   }
 }
 
+/// Waits until the request is granted; leaves the line when it is stopped.
+Result<Json> wait_in_line(Ledger& ledger, const std::string& id) {
+  const std::string target = "/api/v1/leases?id=" + percent_encoded(id);
+  while (!is_stopped) {
+    auto lease = ledger.call("GET", target + "&wait_seconds=1");
+    if (!lease || text_at(*lease, "state") == "granted") {
+      return lease;
+    }
+  }
+  static_cast<void>(ledger.call("DELETE", target));
+  return fail(ErrorCode::timed_out, "stopped while it waited in line", "nothing is held");
+}
+
 /// Without a daemon the memory is held by this command, until it is stopped or its lease is over.
 int hold_here(Ledger& ledger, const Options& options, const std::string& id) {
   say(options, fmt::format("held by this command: stop it to let go (Ctrl-C); {}", ledger.note()));
-  const std::string target = "/api/v1/balloons?id=" + id;
+  const std::string target = "/api/v1/balloons?id=" + percent_encoded(id);
   constexpr std::chrono::milliseconds kLook{100};
   while (!is_stopped && ledger.call("GET", target)) {
     std::this_thread::sleep_for(kLook);
@@ -140,15 +159,15 @@ int run(const Options& options, const Surroundings& surroundings) {
   auto balloon = request_lease(*ledger, *body, "/api/v1/balloons");
   if (balloon && text_at(*balloon, "state") == "waiting") {
     say(options, fmt::format("waiting for {} (`levee queue`)", amounts_of(*balloon)));
-    balloon = wait_for_grant(*ledger, text_at(*balloon, "id").value_or(""), [](const Json&) {});
+    balloon = wait_in_line(*ledger, text_at(*balloon, "id").value_or(""));
   }
   if (!balloon) {
-    return complain(balloon.error());
+    return is_stopped ? 128 + stopped_by : complain(balloon.error());
   }
   const std::string id = text_at(*balloon, "id").value_or("");
   const auto held = await_balloon(*ledger, id, options.quiet, [] { return is_stopped.load(); });
   if (!held) {
-    return is_stopped ? 128 + SIGINT : complain(held.error());
+    return is_stopped ? 128 + stopped_by : complain(held.error());
   }
   say(options, fmt::format("holding {}", held_of(*held)));
   const int printed = print(options.json ? pretty(*held) : id + "\n");
@@ -184,7 +203,8 @@ void declare_reserve(CLI::App& root, Run& chosen) {
       ->type_name("TIME");
   command->add_option("--name", options->name, "What people call it")->type_name("TEXT");
   command->add_option("--id", options->id, "Its id; made up unless given")->type_name("ID");
-  command->add_flag("--yieldable", options->yieldable, "It may be taken back under pressure");
+  command->add_flag("--yieldable", options->yieldable,
+                    "Mark it as one that may be taken back under pressure");
   command->add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
   command->add_flag("--json", options->json, "As JSON");
   add_connection(*command, options->connection);

@@ -157,6 +157,9 @@ int run(const Options& options, const Surroundings& surroundings) {
         return not_run(estimate.error());
       }
       say(options, summary_of(*estimate));
+      for (const Json& remark : list_at(*estimate, "remarks")) {
+        say(options, remark.is_string() ? remark.get<std::string>() : "");
+      }
     }
     const auto lease = obtain(*ledger, options, std::move(*body), job->pid());
     if (!lease) {

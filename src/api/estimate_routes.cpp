@@ -29,8 +29,11 @@ std::optional<Bytes> available_on(const LedgerView& ledger,
   return most;
 }
 
+/// Where a GPU's memory is given it may be another machine's, which these jobs say nothing of.
 EstimateQuestion with_correction(EstimateQuestion question, std::span<const JobRecord> records) {
-  question.job.correction = estimate::correction_for(estimate::learn(records), question.job);
+  if (!question.gpu_memory) {
+    question.job.correction = estimate::correction_for(estimate::learn(records), question.job);
+  }
   return question;
 }
 

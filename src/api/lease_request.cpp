@@ -12,6 +12,7 @@
 
 #include "api/calibration_json.hpp"
 #include "api/find_gpu.hpp"
+#include "api/lease_json.hpp"
 #include "api/members.hpp"
 #include "api/route.hpp"
 #include "levee/memory_spec.hpp"
@@ -132,7 +133,10 @@ void read_balloon_gpus(Members& members, const View& view, const Amount& size, D
   std::vector<std::string> uuids;
   if (gpus != nullptr && *gpus == "all") {
     for (const GpuView& gpu : view.gpus) {
-      uuids.push_back(gpu.reading->identity->uuid);
+      const DeviceLine* const line = line_of(view, gpu.reading->identity->uuid);
+      if (line == nullptr || line->why_not.empty()) {
+        uuids.push_back(gpu.reading->identity->uuid);
+      }
     }
     if (uuids.empty()) {
       members.refuse("there is no GPU to hold memory of", "`levee doctor` says why");

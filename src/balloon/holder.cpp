@@ -116,7 +116,7 @@ Result<HolderState> Holder::await(std::uint64_t number, Clock::time_point until,
       return std::unexpected(kill_for(std::move(message.error())));
     }
     const auto left = until - Clock::now();
-    if (left <= Clock::duration::zero() || (number == 0 && settings_.is_cancelled())) {
+    if (left <= Clock::duration::zero() || settings_.is_cancelled()) {
       return std::unexpected(silence());
     }
     if (!process_->wait(std::min<Clock::duration>(left, kSlice))) {

@@ -34,7 +34,7 @@ class Holder {
     /// How long after a deadline the holder may still say that it has undone its growth.
     std::chrono::milliseconds grace{5'000};
     Bytes chunk_size = mib(100);
-    /// Asked now and then while it starts: true gives up.
+    /// Asked now and then while somebody waits for it: true gives up, and kills it.
     std::function<bool()> is_cancelled = [] { return false; };
   };
 

@@ -5,12 +5,16 @@
 #include <pthread.h>
 
 #include <csignal>
+#include <system_error>
 
 namespace levee::engine {
 namespace {
 
 using api::BalloonPort;
 using api::Holding;
+
+/// Each is a process, threads and descriptors; a daemon keeps enough of those for the rest.
+constexpr std::size_t kMostPosts = 256;
 
 /// Answers once all of several parts have: with the least that was passed on, or the first error.
 class Together {
@@ -46,23 +50,47 @@ class Together {
 BalloonKeeper::BalloonKeeper(BalloonPost::Settings settings)
     : settings_(std::move(settings)), thread_([this] { run(); }) {}
 
+/// What stands for a balloon that nobody can hold.
+std::expected<std::unique_ptr<BalloonPost>, Holding> BalloonKeeper::make_post(
+    const BalloonOrder& order, const ledger::DeviceShare& share, std::size_t others) const {
+  Holding refused;
+  refused.lease = order.lease.id;
+  refused.account = order.lease.account();
+  refused.uuid = share.uuid;
+  refused.state = api::HoldingState::failed;
+  refused.promised = share.bytes;
+  if (others >= kMostPosts) {
+    refused.trouble = fmt::format("{} balloons are held already, and no more can be", others);
+    return std::unexpected(std::move(refused));
+  }
+  try {
+    return std::make_unique<BalloonPost>(settings_, order, share);
+  } catch (const std::system_error& failure) {
+    refused.trouble = fmt::format("there is no thread or descriptor left: {}", failure.what());
+    return std::unexpected(std::move(refused));
+  }
+}
+
 void BalloonKeeper::keep(const std::vector<BalloonOrder>& balloons) {
   const std::scoped_lock lock(mutex_);
   if (is_stopped_) {
     return;
   }
   Posts now;
+  refused_.clear();
   for (const BalloonOrder& order : balloons) {
     const ledger::Lease& lease = order.lease;
     for (const ledger::DeviceShare& share : lease.shares) {
-      auto& post = now[{lease.id, share.uuid}];
-      const auto known = posts_.find({lease.id, share.uuid});
-      if (known == posts_.end()) {
-        post = std::make_unique<BalloonPost>(settings_, order, share);
-      } else {
-        post = std::move(known->second);
+      const std::pair key{lease.id, share.uuid};
+      const auto known = posts_.find(key);
+      if (known != posts_.end() && known->second->ticket() == lease.ticket) {
+        known->second->promise(share.bytes);
+        now[key] = std::move(known->second);
         posts_.erase(known);
-        post->promise(share.bytes);
+      } else if (auto post = make_post(order, share, now.size() + posts_.size())) {
+        now[key] = std::move(*post);
+      } else {
+        refused_.push_back(std::move(post.error()));
       }
     }
   }
@@ -84,6 +112,13 @@ void BalloonKeeper::run() {
       return;
     }
     lock.unlock();
+    for (const Posts& posts : over) {
+      for (const auto& [key, post] : posts) {
+        if (post) {
+          post->end();  // All of them at once: one may take its time.
+        }
+      }
+    }
     over.clear();
     lock.lock();
   }
@@ -96,6 +131,7 @@ std::vector<Holding> BalloonKeeper::holdings() const {
   for (const auto& [key, post] : posts_) {
     all.push_back(post->holding());
   }
+  all.insert(all.end(), refused_.begin(), refused_.end());
   return all;
 }
 

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
+#include <expected>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -37,11 +39,14 @@ class BalloonKeeper {
 
   void pass_on(const std::string& lease, Bytes bytes, const api::BalloonPort::Answer& done);
   void run();
+  [[nodiscard]] std::expected<std::unique_ptr<BalloonPost>, api::Holding> make_post(
+      const BalloonOrder& order, const ledger::DeviceShare& share, std::size_t others) const;
 
   const BalloonPost::Settings settings_;
   mutable std::mutex mutex_;
-  Posts posts_;              ///< By lease and UUID; guarded by mutex_, as is what follows.
-  std::vector<Posts> over_;  ///< To be let go by the thread: a driver may take its time.
+  Posts posts_;  ///< By lease and UUID; guarded by mutex_, as is what follows.
+  std::vector<api::Holding> refused_;  ///< Those for which there was no thread or descriptor.
+  std::vector<Posts> over_;            ///< To be let go by the thread: a driver may take its time.
   bool is_stopped_ = false;
   std::condition_variable wake_;
 

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <system_error>
 #include <utility>
 
 namespace levee::engine {
@@ -40,9 +42,13 @@ BalloonPost::BalloonPost(Settings settings, const BalloonOrder& order,
                          const ledger::DeviceShare& share)
     : settings_(std::move(settings)),
       uuid_(share.uuid),
+      ticket_(order.lease.ticket),
       following_(following_of(order)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       pause_(settings_.pause) {
+  if (!wake_) {
+    throw std::system_error(errno, std::generic_category(), "no descriptor is left to hold it");
+  }
   holding_.lease = order.lease.id;
   holding_.account = order.lease.account();
   holding_.uuid = uuid_;
@@ -55,9 +61,13 @@ BalloonPost::BalloonPost(Settings settings, const BalloonOrder& order,
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
-BalloonPost::~BalloonPost() {
+void BalloonPost::end() {
   thread_.request_stop();
   ::eventfd_write(wake_.get(), 1);
+}
+
+BalloonPost::~BalloonPost() {
+  end();
   thread_.join();
   for (const Waiting& each : waiting_) {
     each.done(fail(ErrorCode::not_found, "the balloon is over", "what it held is free"));

@@ -38,6 +38,8 @@ class BalloonPost {
   BalloonPost& operator=(const BalloonPost&) = delete;
   ~BalloonPost();  ///< Everything is given back.
 
+  /// Lets everything go soon; the destructor waits for that.
+  void end();
   /// So much is promised from now on.
   void promise(Bytes bytes);
   /// So much more of it is the owner's; `done` is called, on the post's thread, once it is free,
@@ -46,6 +48,8 @@ class BalloonPost {
 
   [[nodiscard]] api::Holding holding() const;
   [[nodiscard]] const std::string& uuid() const noexcept { return uuid_; }
+  /// Of the lease: another one of the same id has another.
+  [[nodiscard]] std::uint64_t ticket() const noexcept { return ticket_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -72,6 +76,7 @@ class BalloonPost {
 
   const Settings settings_;
   const std::string uuid_;
+  const std::uint64_t ticket_;
   /// How it follows its owner, if it does; the amounts of the moment are filled in.
   const std::optional<balloon::Following> following_;
   sources::Fd wake_;

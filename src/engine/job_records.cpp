@@ -47,8 +47,9 @@ Use Peaks::of(const std::string& account) const {
 
 void JobRecords::note(const ledger::Happening& happening, const Peaks& peaks, WallTime now) {
   const ledger::Lease& lease = happening.lease;
+  // A lease within another shares its account's use: its peak would be another job's.
   if (happening.kind == ledger::Happening::Kind::granted || !lease.is_granted() ||
-      !lease.prediction) {
+      !lease.prediction || !lease.demand.within.empty()) {
     return;
   }
   const Bytes peak = most_on_a_device(peaks.of(lease.account()));

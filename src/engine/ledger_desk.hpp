@@ -139,7 +139,7 @@ class LedgerDesk {
   JobRecords records_;
   std::vector<Watcher> watchers_;
   MonoTime view_made_;
-  bool view_is_old_ = false;  ///< The book has changed since.
+  bool view_is_old_ = false;                           ///< The book has changed since.
   std::optional<std::vector<BalloonOrder>> balloons_;  ///< As they were told; absent: not yet.
 
   std::thread thread_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <future>
 #include <utility>
 
 #include "engine/clock.hpp"
@@ -45,6 +47,17 @@ std::string message_of(const Happening& happening, const std::string& user) {
   return {};
 }
 
+/// The leases that are there already; null when the file does not answer soon.
+std::shared_ptr<const api::LedgerView> look_into(LedgerDesk& desk) {
+  constexpr std::chrono::seconds kPatience{1};
+  const auto shown = std::make_shared<std::promise<std::shared_ptr<const api::LedgerView>>>();
+  auto answer = shown->get_future();
+  desk.show([shown](const Result<std::shared_ptr<const api::LedgerView>>& view) {
+    shown->set_value(view.value_or(nullptr));
+  });
+  return answer.wait_for(kPatience) == std::future_status::ready ? answer.get() : nullptr;
+}
+
 }  // namespace
 
 LedgerOffice::LedgerOffice(Options options)
@@ -59,10 +72,12 @@ LedgerOffice::LedgerOffice(Options options)
       .look_again = std::move(options.look_again),
       .clock = read_clock,
       .balloons = std::move(options.balloons)});
+  found_ = look_into(*desk_);
 }
 
 void LedgerOffice::observe(const api::View& view, const std::vector<api::Holding>& holdings) {
-  desk_->observe(ledger_sample(view, desk_->view().get(), kinship_, holdings));
+  const auto known = desk_->view();
+  desk_->observe(ledger_sample(view, (known ? known : found_).get(), kinship_, holdings));
 }
 
 std::vector<Event> LedgerOffice::events(WallTime now) {

@@ -55,6 +55,8 @@ class LedgerOffice {
   sources::UserNames users_;
   sources::Kinship kinship_;
   std::unique_ptr<LedgerDesk> desk_;
+  /// As it was found, until the desk shows one: without it the first sample knew no account.
+  std::shared_ptr<const api::LedgerView> found_;
 };
 
 /// The ledger's file, for the one process that decides for all. Where there is none, for the reason

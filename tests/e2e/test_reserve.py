@@ -150,14 +150,55 @@ def test_what_cannot_be_held_is_told_and_nothing_stays(machine, levee):
     wait_until(lambda: free(machine) == before, 5, "all of it, free")
 
 
+def test_a_resize_that_cannot_be_held_leaves_what_was(machine, levee):
+    levee.command("reserve", "4GB", "--gpu", "0", "--id", "b", check=True)
+    machine.fault("driver return 2 from cuMemCreate")
+    done = levee.command("balloon", "resize", "b", "6GB")
+    machine.fault("driver clear")
+    assert done.returncode == 1 and "as much is held as before" in done.stderr, done
+    wait_held(levee, "b", 4 * GIB)
+    assert levee.get("/api/v1/leases?id=b")[1]["gpus"][0]["bytes"] == 4 * GIB
+    levee.command("balloon", "release", "b", check=True)
+
+
+def test_who_waits_in_line_leaves_it_when_stopped(machine, levee):
+    levee.command("reserve", "70GB", "--gpu", "0", "--id", "large", check=True)
+    waiting = subprocess.Popen([binary(), "reserve", "60GB", "--gpu", "0", "--wait", "1h"],
+                               env=machine.environment(LEVEE_SOCKET=str(levee.socket)), stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: levee.get("/api/v1/queue")[1]["queue"], 5, "the line")
+    waiting.send_signal(signal.SIGTERM)
+    assert waiting.wait(10) == 128 + signal.SIGTERM
+    assert levee.get("/api/v1/queue")[1]["queue"] == []
+    levee.command("balloon", "release", "large", check=True)
+
+
+def test_more_balloons_than_can_be_held_are_refused_one_by_one(machine, levee):
+    for number in range(130):
+        status, _ = levee.request("POST", "/api/v1/balloons", {"size": "2MB", "gpus": "all", "id": f"b{number}"})
+        assert status == 201, number
+    holdings = [each for balloon in levee.get("/api/v1/balloons")[1]["balloons"] for each in balloon["holdings"]]
+    assert len(holdings) == 260
+    refused = [each for each in holdings if "no more can be" in (each["trouble"] or "")]
+    assert len(refused) == 4 and all(each["state"] == "failed" for each in refused)
+    assert levee.get("/healthz")[0] == 200
+    assert levee.stop() == 0
+
+
 def test_without_a_daemon_the_command_holds_it(machine, tmp_path):
     before = free(machine)
     environment = machine.environment(LEVEE_STATE_DIR=str(tmp_path), LEVEE_SOCKET=str(tmp_path / "none.sock"),
                                       LEVEE_MONITORING_INTERVAL="0.1")
-    command = subprocess.Popen([binary(), "reserve", "4GB", "--gpu", "0"], env=environment, stdout=subprocess.PIPE,
+    command = subprocess.Popen([binary(), "reserve", "4GB", "--gpu", "0", "--id", "a&b"], env=environment, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
-    assert command.stdout.readline().startswith("lease-")
+    assert command.stdout.readline() == "a&b\n"
     assert free(machine) == before - 4 * GIB
+    listed = subprocess.run([binary(), "lease", "list", "--json"], env=environment, capture_output=True, text=True,
+                            timeout=30)
+    gpu = json.loads(listed.stdout)["gpus"][0]
+    assert gpu["committed_bytes"] == 4 * GIB and gpu["unaccounted_bytes"] == 0, "it counts once, at the first look, too"
+    resized = subprocess.run([binary(), "balloon", "resize", "x", "6GB"], env=environment, capture_output=True, text=True,
+                             timeout=30)
+    assert resized.returncode == 1 and "no daemon" in resized.stderr
     others = subprocess.run([binary(), "run", "--gpu-mem", "78GB", "--gpu", "0", "--", "true"], env=environment,
                             capture_output=True, text=True, timeout=30)
     assert others.returncode == 125, others

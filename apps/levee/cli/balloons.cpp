@@ -62,7 +62,7 @@ class Bar {
 }  // namespace
 
 Result<Json> await_balloon(Ledger& ledger, const std::string& id, bool quiet,
-                           const std::function<bool()>& is_stopped) {
+                           const std::function<bool()>& is_stopped, std::optional<Bytes> before) {
   const std::string target = "/api/v1/balloons?id=" + percent_encoded(id);
   Bar bar(quiet);
   while (true) {
@@ -75,11 +75,14 @@ Result<Json> await_balloon(Ledger& ledger, const std::string& id, bool quiet,
       return balloon;
     }
     if (!standing.trouble.empty() || (is_stopped && is_stopped())) {
-      static_cast<void>(ledger.call("DELETE", target));
+      static_cast<void>(
+          before ? ledger.call("PUT", target, {{"size", fmt::format("{}MB", before->count / kMiB)}})
+                 : ledger.call("DELETE", target));
+      const char* const left = before ? "as much is held as before" : "nothing is held";
       return standing.trouble.empty()
-                 ? fail(ErrorCode::timed_out, "stopped before it was held", "nothing is held")
+                 ? fail(ErrorCode::timed_out, "stopped before it was held", left)
                  : fail(ErrorCode::resource_exhausted, standing.trouble,
-                        "nothing is held; `levee status` shows who has the memory");
+                        fmt::format("{}; `levee status` shows who has the memory", left));
     }
     bar.draw(*balloon);
     std::this_thread::sleep_for(kLook);

@@ -116,7 +116,7 @@ Result<FitWish> parse_fit_wish(const std::string& text) {
     return fail(ErrorCode::invalid_argument, fmt::format("--fit \"{}\": {}", text, error.what()),
                 R"(write it as for `levee fit`: --fit "llama-3-8b --framework vllm")");
   }
-  if (wish.model.empty()) {
+  if (wish.model.empty() && !wish.facts) {
     return fail(ErrorCode::invalid_argument, fmt::format("--fit \"{}\" names no model", text),
                 R"(write it as for `levee fit`: --fit "llama-3-8b --framework vllm")");
   }
@@ -150,7 +150,16 @@ Result<Json> add_estimate(Ledger& ledger, const std::string& fit, Json& body) {
     question.error().code = ErrorCode::invalid_argument;
     return std::unexpected(std::move(question.error()).within("--fit"));
   }
+  if (question->gpu_memory) {
+    return fail(ErrorCode::invalid_argument, "--fit has --gpu-mem, which says what is free",
+                "to ask for another amount than the estimate's, give --gpu-mem beside --fit");
+  }
   learn_from(ledger, *question);
+  if (question->job.fills_memory()) {
+    question->remarks.emplace_back(
+        "vLLM takes what is free: give its cache a size with --pool (and vllm "
+        "--kv-cache-memory-bytes), or nothing is left for others");
+  }
   Json estimate = api::estimate_json(*question, std::nullopt);
   const std::uint64_t devices = question->job.tensor_parallel * question->job.pipeline_parallel *
                                 (question->job.training ? question->job.training->ranks : 1);

@@ -51,7 +51,7 @@ struct LeaseWish {
 
 void add_lease_wish(CLI::App& command, LeaseWish& wish);
 
-/// The body of POST /api/v1/leases; with `fit`, that of estimate_for() is yet to be added.
+/// The body of POST /api/v1/leases; with `fit`, what add_estimate() adds is yet to come.
 [[nodiscard]] Result<Json> to_body(const LeaseWish& wish);
 
 /// POST; patient with a daemon that has just started and knows nothing yet.

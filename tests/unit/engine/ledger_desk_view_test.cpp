@@ -174,6 +174,17 @@ TEST(LedgerView, RecordsNothingThatNeverBegan) {
   EXPECT_THAT(record_of(desk), IsEmpty());
 }
 
+TEST(LedgerView, RecordsNothingOfALeaseWithinAnother) {
+  OpenDesk desk;
+  ASSERT_EQ(desk.outcome(any_gpu("job", 20)), "granted");
+  Request inner = predicted(on_gpu("inner", 0, 2));
+  inner.demand.within = "job";
+  ASSERT_EQ(desk.outcome(inner), "granted");
+  desk.observe(sample_of({{"job", gpu_use(9)}}));
+  ASSERT_TRUE(desk.release("inner"));
+  EXPECT_THAT(record_of(desk), IsEmpty());  // Whose the 9 GB are is not told apart.
+}
+
 TEST(LedgerView, RecordsAJobOnceThoughTheDiskFailedAtFirst) {
   OpenDesk desk;
   ASSERT_EQ(desk.outcome(predicted(any_gpu("a", 20))), "granted");
