@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <filesystem>
 
 #include "actions/job_process.hpp"
@@ -128,6 +129,23 @@ Json give_back(Ledger& ledger, const std::string& id) {
   return answer ? member_at(*answer, "released") : Json();
 }
 
+/// A job that was killed may have been killed for want of memory: the daemon keeps what it saw. It
+/// may be away or busy; that is no trouble of the job's.
+void tell_if_killed(Ledger& ledger, const Options& options, const actions::JobEnd& end,
+                    const std::string& lease, pid_t pid) {
+  constexpr int kKilledWithin = 128 + SIGKILL;
+  if (!ledger.is_daemon() || (end.signal != SIGKILL && end.code != kKilledWithin)) {
+    return;
+  }
+  std::string command;
+  for (const std::string& part : options.command) {
+    command += (command.empty() ? "" : " ") + part;
+  }
+  Json body{{"lease", lease}, {"command", command}, {"pid", pid}};
+  body[end.signal ? "signal" : "exit_code"] = end.signal ? *end.signal : end.code;
+  static_cast<void>(ledger.call("POST", "/api/v1/incidents", body));
+}
+
 int run(const Options& options, const Surroundings& surroundings) {
   if (options.hold && !options.wish.gpu_mem && !options.wish.fit) {
     return not_run({ErrorCode::invalid_argument, "there is no GPU memory to hold",
@@ -186,6 +204,7 @@ int run(const Options& options, const Surroundings& surroundings) {
       return complain(ended.error(), kNotRun);
     }
     end = *ended;
+    tell_if_killed(*ledger, options, *end, id, job->pid());
     if (const std::string peak = peak_of(give_back(*ledger, id)); !peak.empty()) {
       say(options, peak);
     }

@@ -38,6 +38,9 @@ Result<std::map<std::string, std::string>> settings_of(const ServeOptions& optio
   lay("server.listen", options.listen);
   lay("server.socket", options.socket);
   lay("state_dir", options.state_dir);
+  if (options.record) {
+    settings["recorder.file"] = std::filesystem::absolute(*options.record).string();
+  }
   return settings;
 }
 
@@ -233,6 +236,8 @@ void declare_serve(CLI::App& root, Run& chosen) {
   command->add_option("--socket", options->socket, "Unix socket")->type_name("PATH");
   command->add_option("--state-dir", options->state_dir, "Directory for history and logs")
       ->type_name("DIR");
+  command->add_option("--record", options->record, "Record everything there, for levee replay")
+      ->type_name("FILE");
   command->add_option("--set", options->pairs, "Any setting; may be repeated")
       ->type_name("KEY=VALUE")
       ->expected(1)

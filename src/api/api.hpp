@@ -15,6 +15,7 @@
 
 #include "api/balloon_port.hpp"
 #include "api/http.hpp"
+#include "api/incident_port.hpp"
 #include "api/ledger_port.hpp"
 #include "api/view.hpp"
 #include "config/settings.hpp"
@@ -79,6 +80,7 @@ struct Ports {
       stored_events;
   LedgerPort ledger;
   BalloonPort balloons = {};
+  IncidentPort incidents = {};
   std::function<Now()> now;
   Authority authority;
 };

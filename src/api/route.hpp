@@ -207,6 +207,11 @@ Result<void> post_validate(const Call& call, Responder respond);
 Result<void> post_model_cache(const Call& call, Responder respond);
 Result<void> delete_model_cache(const Call& call, Responder respond);
 
+// incident_routes.cpp
+Result<void> get_incidents(const Call& call, Responder respond);
+Result<void> post_incident(const Call& call, Responder respond);
+Result<void> delete_incident(const Call& call, Responder respond);
+
 // service.cpp
 Result<Response> get_index(const Call& call);
 Result<Response> get_health(const Call& call);

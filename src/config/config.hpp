@@ -92,6 +92,16 @@ struct Ledger {
   std::optional<Bytes> user_host_memory;  ///< Absent: no bound.
 };
 
+/// The flight recorder.
+struct Recorder {
+  std::chrono::seconds keep = std::chrono::minutes{5};
+  Bytes memory = mib(32);
+  std::chrono::seconds aftermath{5};
+  Bytes incidents_max_size = mib(256);
+  std::string file;  ///< Of the continuous recording; empty: there is none.
+  Bytes max_size = gib(1);
+};
+
 struct Config {
   std::chrono::milliseconds monitoring_interval{1000};
   std::chrono::seconds history_seconds{900};
@@ -113,6 +123,7 @@ struct Config {
   Webhook webhook;
   Hook hook;
   Protect protect;
+  Recorder recorder;
 };
 
 }  // namespace levee::config

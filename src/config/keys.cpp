@@ -288,11 +288,31 @@ std::vector<Key> telling_keys() {
   };
 }
 
+std::vector<Key> recorder_keys() {
+  const auto recorder = [](auto member) { return field(&Config::recorder, member); };
+  return {
+      duration("recorder.keep", recorder(&Recorder::keep), 10s, 1h,
+               "How much of the past the flight recorder keeps in memory."),
+      size("recorder.memory", recorder(&Recorder::memory), mib(1), gib(4),
+           "The most memory it takes for that; on a busy machine it keeps less of the past then."),
+      seconds("recorder.aftermath_seconds", recorder(&Recorder::aftermath), 0s, 60s,
+              "How long after an incident its bundle is saved, so that what followed is in it."),
+      size("recorder.incidents_max_size", recorder(&Recorder::incidents_max_size), mib(1),
+           Bytes{64 * kTiB},
+           "The most that all bundles together take on disk; the oldest go when it is more."),
+      at_next_start(text("recorder.file", "path", recorder(&Recorder::file),
+                         "an absolute path, or empty for none", absolute_path,
+                         "File to which everything is recorded, for levee replay.")),
+      size("recorder.max_size", recorder(&Recorder::max_size), mib(1), Bytes{64 * kTiB},
+           "The most that this file and the older part beside it take on disk."),
+  };
+}
+
 std::vector<Key> all_keys() {
   std::vector<Key> all;
   // Keys without a section come first: in the example file they stand above the first [section].
-  for (auto part :
-       {judging_keys(), gpu_keys(), ledger_keys(), guard_keys(), serving_keys(), telling_keys()}) {
+  for (auto part : {judging_keys(), gpu_keys(), ledger_keys(), guard_keys(), serving_keys(),
+                    telling_keys(), recorder_keys()}) {
     std::ranges::move(part, std::back_inserter(all));
   }
   for (const CompatName& compat : compat_names()) {

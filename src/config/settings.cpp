@@ -153,6 +153,15 @@ Result<Settings> Settings::reloaded() const {
   return fresh;
 }
 
+Result<Settings> Settings::of_layers(std::map<Origin, Layer> layers) {
+  Settings settings;
+  settings.layers_ = std::move(layers);
+  if (const auto resolved = settings.resolve(); !resolved) {
+    return std::unexpected(resolved.error());
+  }
+  return settings;
+}
+
 Provenance Settings::provenance(std::string_view key) const {
   for (const Origin origin :
        {Origin::runtime, Origin::command_line, Origin::environment, Origin::file}) {

@@ -66,6 +66,12 @@ class Settings {
   /// The same inputs read again from disk, run-time changes kept on top (SIGHUP).
   [[nodiscard]] Result<Settings> reloaded() const;
 
+  /// What was laid over the built-in values, for of_layers() elsewhere.
+  [[nodiscard]] const std::map<Origin, Layer>& layers() const noexcept { return layers_; }
+
+  /// The settings that have these layers, wherever they came from; checked as load() checks.
+  [[nodiscard]] static Result<Settings> of_layers(std::map<Origin, Layer> layers);
+
   [[nodiscard]] const Config& config() const noexcept { return config_; }
   [[nodiscard]] Provenance provenance(std::string_view key) const;
   [[nodiscard]] const std::optional<std::filesystem::path>& file() const noexcept { return file_; }

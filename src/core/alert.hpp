@@ -76,8 +76,11 @@ enum class EventKind {
   source_back,
   store_lost,
   store_back,
-  lease_granted,   ///< Memory was promised (`details` say which lease).
-  lease_released,  ///< A lease, or a request in line, is over; `details` say why.
+  lease_granted,      ///< Memory was promised (`details` say which lease).
+  lease_released,     ///< A lease, or a request in line, is over; `details` say why.
+  incident,           ///< The minutes before it were saved (`details` say as what).
+  incident_lost,      ///< They could not be saved.
+  recording_stopped,  ///< The continuous recording ended before the daemon.
 };
 
 [[nodiscard]] std::string_view to_string(EventKind kind) noexcept;

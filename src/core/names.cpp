@@ -147,6 +147,12 @@ std::string_view to_string(EventKind kind) noexcept {
       return "lease_granted";
     case EventKind::lease_released:
       return "lease_released";
+    case EventKind::incident:
+      return "incident";
+    case EventKind::incident_lost:
+      return "incident_lost";
+    case EventKind::recording_stopped:
+      return "recording_stopped";
   }
   return "alert";
 }

@@ -2,11 +2,24 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <charconv>
 
 #include "core/time.hpp"
 #include "levee/bytes.hpp"
 
 namespace levee {
+namespace {
+
+/// `digits` digits of `text` from `at` on.
+std::optional<int> digits_at(std::string_view text, std::size_t at, std::size_t digits) {
+  int value = 0;
+  const char* const first = text.data() + at;
+  const auto [end, error] = std::from_chars(first, first + digits, value);
+  return error == std::errc{} && end == first + digits && *first != '-' ? std::optional(value)
+                                                                        : std::nullopt;
+}
+
+}  // namespace
 
 std::string to_iso8601(WallTime time) {
   using namespace std::chrono;
@@ -16,6 +29,41 @@ std::string to_iso8601(WallTime time) {
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", int{date.year()},
                      unsigned{date.month()}, unsigned{date.day()}, clock.hours().count(),
                      clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+}
+
+std::optional<WallTime> parse_iso8601(std::string_view text) {
+  constexpr std::string_view kForm = "0000-00-00T00:00:00.000Z";
+  if (text.size() != kForm.size()) {
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < kForm.size(); ++i) {
+    if (kForm[i] != '0' && text[i] != kForm[i]) {
+      return std::nullopt;
+    }
+  }
+  struct Part {
+    std::size_t at;
+    std::size_t digits;
+    int most;
+  };
+  constexpr std::array kParts{Part{0, 4, 9999}, Part{5, 2, 12},  Part{8, 2, 31},  Part{11, 2, 23},
+                              Part{14, 2, 59},  Part{17, 2, 59}, Part{20, 3, 999}};
+  std::array<int, kParts.size()> values{};
+  for (std::size_t i = 0; i < kParts.size(); ++i) {
+    const auto value = digits_at(text, kParts.at(i).at, kParts.at(i).digits);
+    if (!value || *value > kParts.at(i).most) {
+      return std::nullopt;
+    }
+    values.at(i) = *value;
+  }
+  using namespace std::chrono;
+  const year_month_day date{year{values[0]}, month{static_cast<unsigned>(values[1])},
+                            day{static_cast<unsigned>(values[2])}};
+  if (!date.ok()) {
+    return std::nullopt;
+  }
+  return WallTime{sys_days{date} + hours{values[3]} + minutes{values[4]} + seconds{values[5]} +
+                  milliseconds{values[6]}};
 }
 
 std::string format_duration(std::chrono::seconds duration) {

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace levee {
 
@@ -32,6 +34,9 @@ struct Sampled {
 
 /// "2026-01-31T08:05:09.123Z".
 [[nodiscard]] std::string to_iso8601(WallTime time);
+
+/// That text as a time; nothing for any other text.
+[[nodiscard]] std::optional<WallTime> parse_iso8601(std::string_view text);
 
 /// "45s", "3m 20s", "2h 5m", "3d 4h": two units at most, for people.
 [[nodiscard]] std::string format_duration(std::chrono::seconds duration);

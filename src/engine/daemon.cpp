@@ -88,6 +88,17 @@ Daemon::Daemon(Options options, std::optional<StateDirLock> lock,
                 .log_to_stderr = options_.log_to_stderr,
                 .color = options_.color},
                options_.settings.config()),
+      flight_({.root = options_.root,
+               .hostname = hostname(),
+               .state_dir = state_lock_ ? std::optional{options_.state_dir} : std::nullopt,
+               .why_no_state_dir = why_no_state_dir,
+               .clock = read_clock,
+               .tell =
+                   [this](Event event) {
+                     static_cast<void>(inbox_.post(
+                         [this, event = std::move(event)]() mutable { record(std::move(event)); }));
+                   }},
+              options_.settings),
       balloons_({.holder = options_.gpu_holder,
                  .began = [this](const auto& lease,
                                  const auto& used) { ledger_.note_used_before(lease, used); }}),
@@ -131,6 +142,7 @@ void Daemon::stop() {
   }
   ledger_.stop();
   balloons_.stop();
+  flight_.stop();
   speed_file_.reset();
   gpu_source_.stop();
   outlets_.stop(kStopGrace);
@@ -189,13 +201,16 @@ void Daemon::tick(sources::Thoroughness thoroughness) {
   tell_store_changes(outlets_.store_health());
   Readings readings = read_sources(thoroughness, now);
   const api::GuardView guard = guard_ ? guard_->collect() : api::GuardView{};
-  const Tick tick = engine_.tick(std::move(readings), guard, describe(now), now);
+  const api::DaemonView self = describe(now);
+  flight_.feed(readings, guard, self, now, engine_);
+  const Tick tick = engine_.tick(std::move(readings), guard, self, now);
+  flight_.note(tick);
 
   for (const Told& told : tick.events) {
     tell(told);
   }
   for (Event& event : ledger_.events(now.wall)) {
-    tell(engine_.record(std::move(event)));
+    record(std::move(event));
   }
   view_.set(tick.view);
   ledger_.observe(*tick.view, balloons_.holdings());
@@ -288,6 +303,12 @@ void Daemon::tell(const Told& told) {
   unsent_.push_back(told);
 }
 
+void Daemon::record(Event event) {
+  const Told told = engine_.record(std::move(event));
+  flight_.note(told);
+  tell(told);
+}
+
 void Daemon::broadcast() {
   for (const Told& told : std::exchange(unsent_, {})) {
     server_->broadcast(std::make_shared<const std::string>(
@@ -296,13 +317,13 @@ void Daemon::broadcast() {
 }
 
 void Daemon::announce(EventKind kind, std::string message) {
-  tell(engine_.record(Event{.id = 0,
-                            .at = read_clock().wall,
-                            .kind = kind,
-                            .severity = {},
-                            .message = std::move(message),
-                            .alert = {},
-                            .details = {}}));
+  record({.id = 0,
+          .at = read_clock().wall,
+          .kind = kind,
+          .severity = {},
+          .message = std::move(message),
+          .alert = {},
+          .details = {}});
 }
 
 void Daemon::tell_store_changes(const store::StoreHealth& health) {
@@ -336,7 +357,10 @@ void Daemon::reload() {
 
 void Daemon::adopt(std::shared_ptr<const config::Settings> settings) {
   const config::Config before = engine_.settings()->config();
-  tell(engine_.apply(std::move(settings), read_clock()));
+  const Now now = read_clock();
+  const Told told = engine_.apply(std::move(settings), now);
+  flight_.note_settings(engine_, told, now);
+  tell(told);
   const config::Config& after = engine_.settings()->config();
   outlets_.reconfigure(before, after);
   process_source_.set_top(static_cast<std::size_t>(after.process_top));
@@ -362,7 +386,9 @@ Result<api::Outcome> Daemon::execute(const api::Command& command) {
     }
     return updated;
   }
-  if (auto outcome = engine_.models().execute(command, read_clock())) {
+  const Now now = read_clock();
+  if (auto outcome = engine_.models().execute(command, now)) {
+    flight_.note(command, engine_, now);
     return std::move(*outcome);
   }
   return api::CleanedUp{.cpu_freed = {},
@@ -400,6 +426,7 @@ api::Ports Daemon::ports() {
               },
           .ledger = ledger_.port(),
           .balloons = balloons_.port(),
+          .incidents = flight_.port(),
           .now = read_clock,
           .authority = {.daemon_uid = ::geteuid()}};
 }

@@ -16,6 +16,7 @@
 #include "config/settings.hpp"
 #include "engine/balloon_keeper.hpp"
 #include "engine/engine.hpp"
+#include "engine/flight_desk.hpp"
 #include "engine/guard_thread.hpp"
 #include "engine/inbox.hpp"
 #include "engine/ledger_office.hpp"
@@ -75,6 +76,8 @@ class Daemon {
   void run(const std::stop_token& stop);
   void tick(sources::Thoroughness thoroughness);
   void tell(const Told& told);
+  /// An event that others than the engine noticed.
+  void record(Event event);
   /// Sends what was told to the open streams. Only after the View that holds it is published: a
   /// stream that opens just then finds the event in one of the two, never in neither.
   void broadcast();
@@ -112,6 +115,7 @@ class Daemon {
   std::optional<actions::SpeedFile> speed_file_;
   Engine engine_;
   Outlets outlets_;
+  FlightDesk flight_;
   BalloonKeeper balloons_;  ///< Before the ledger, which tells it.
   LedgerOffice ledger_;
   std::atomic<bool> is_asked_to_look_ = false;

@@ -52,9 +52,11 @@ Event cap_event(Bytes total, const policy::HostLines& lines, Now now) {
 
 }  // namespace
 
-Engine::Engine(std::shared_ptr<const config::Settings> settings, std::string hostname)
+Engine::Engine(std::shared_ptr<const config::Settings> settings, std::string hostname,
+               std::uint64_t first_event_id)
     : settings_(std::move(settings)),
       hostname_(std::move(hostname)),
+      next_event_id_(first_event_id),
       history_(settings_->config().history_seconds, capacity_for(settings_->config())),
       models_(settings_->config()) {}
 

@@ -15,22 +15,15 @@
 #include "core/snapshot.hpp"
 #include "engine/gpu_tracks.hpp"
 #include "engine/models.hpp"
-#include "gpus/gpu_source.hpp"
 #include "history/host_sample.hpp"
 #include "history/window.hpp"
 #include "policy/alerts.hpp"
+#include "recorder/items.hpp"
 #include "sinks/sink.hpp"
-#include "sources/processes.hpp"
 
 namespace levee::engine {
 
-/// What the sources delivered for one tick.
-struct Readings {
-  Result<HostReading> host = fail(ErrorCode::unavailable, "not read");
-  Result<sources::ProcessScan> processes = fail(ErrorCode::unavailable, "not read");
-  gpus::GpuScan gpus;
-  std::vector<SourceTrouble> troubles;
-};
+using recorder::Readings;
 
 /// An event with its id and its JSON, rendered once for everybody who is told.
 using Told = std::shared_ptr<const sinks::Notification>;
@@ -45,7 +38,9 @@ struct Tick {
 
 class Engine {
  public:
-  Engine(std::shared_ptr<const config::Settings> settings, std::string hostname);
+  /// `first_event_id` is another than 1 where a recording is lived through from its middle.
+  Engine(std::shared_ptr<const config::Settings> settings, std::string hostname,
+         std::uint64_t first_event_id = 1);
 
   /// One turn of the whole machine.
   [[nodiscard]] Tick tick(Readings readings, const api::GuardView& guard,
@@ -60,6 +55,9 @@ class Engine {
   [[nodiscard]] const std::shared_ptr<const config::Settings>& settings() const {
     return settings_;
   }
+
+  /// The next event gets this id.
+  [[nodiscard]] std::uint64_t next_event_id() const { return next_event_id_; }
 
   /// What is known about models; changed by commands between two ticks.
   [[nodiscard]] Models& models() { return models_; }
@@ -79,7 +77,7 @@ class Engine {
   std::shared_ptr<const config::Settings> settings_;
   const std::string hostname_;
   std::uint64_t sequence_ = 0;
-  std::uint64_t next_event_id_ = 1;
+  std::uint64_t next_event_id_;
 
   std::optional<Sampled<HostReading>> last_host_;
   history::Window<history::HostSample> history_;

@@ -35,6 +35,8 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_balloon(root, chosen);
   declare_queue(root, chosen);
   declare_alerts(root, chosen);
+  declare_incidents(root, chosen);
+  declare_replay(root, chosen);
   declare_fit(root, chosen);
   declare_validate(root, chosen);
   declare_models(root, chosen);

@@ -74,6 +74,8 @@ void declare_config(CLI::App& root, Run& chosen);
 void declare_run(CLI::App& root, Run& chosen);
 void declare_lease(CLI::App& root, Run& chosen);
 void declare_queue(CLI::App& root, Run& chosen);
+void declare_incidents(CLI::App& root, Run& chosen);
+void declare_replay(CLI::App& root, Run& chosen);
 void declare_doctor(CLI::App& root, Run& chosen);
 void declare_demo(CLI::App& root, Run& chosen);
 void declare_gpu_helper(CLI::App& root, Run& chosen);

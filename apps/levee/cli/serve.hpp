@@ -14,6 +14,7 @@ struct ServeOptions {
   std::optional<std::string> listen;
   std::optional<std::string> socket;
   std::optional<std::string> state_dir;
+  std::optional<std::string> record;
   std::vector<std::string> pairs;  ///< "key=value"
 };
 

@@ -11,9 +11,6 @@
 
 namespace levee::cli {
 
-/// "2026-01-31T08:05:09.123Z" as the API writes it; nothing for any other text.
-[[nodiscard]] std::optional<WallTime> parse_iso8601(std::string_view text);
-
 /// "2026-01-31 08:05:09", in local time or UTC.
 [[nodiscard]] std::string date_and_time(WallTime time, bool utc);
 

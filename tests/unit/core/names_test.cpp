@@ -33,7 +33,7 @@ TEST(Names, AreThoseOfTheContract) {
 
 TEST(Names, AreDistinctWithinAnEnumeration) {
   EXPECT_EQ(names<ErrorCode>(static_cast<std::size_t>(ErrorCode::internal) + 1).size(), 9U);
-  EXPECT_EQ(names<EventKind>(static_cast<std::size_t>(EventKind::lease_released) + 1).size(), 17U);
+  EXPECT_EQ(names<EventKind>(static_cast<std::size_t>(EventKind::recording_stopped) + 1).size(), 20U);
 }
 
 TEST(Names, SeveritiesAndLevelsCompareByGravity) {

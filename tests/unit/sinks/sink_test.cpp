@@ -160,7 +160,8 @@ TEST(IsForPeople, KeepsTheDaemonsOwnAffairsFromPeople) {
   using enum EventKind;
   for (const EventKind kind :
        {state_change, daemon_started, daemon_stopping, config_changed, config_rejected, source_lost,
-        source_back, store_lost, store_back, lease_granted, lease_released}) {
+        source_back, store_lost, store_back, lease_granted, lease_released,
+        incident, incident_lost, recording_stopped}) {
     Event event = plain(kind, "");
     event.severity = Severity::emergency;
     EXPECT_FALSE(is_for_people(event, Severity::warning)) << to_string(kind);
