@@ -14,6 +14,7 @@ from levee_testing import MIB, Hog, Levee, MemoryCgroup, binary, clean_environme
 
 SOON = ("--set", "monitoring_interval=0.2", "--set", "recorder.aftermath_seconds=1")
 PATIENCE = 30
+GPU = 'clock step\ngpu 0 name="Sim GPU" mem=10000MiB reserved=0 ctx=100MiB slowdown-temp=95\n'
 
 
 def incidents(levee: Levee) -> list[dict]:
@@ -71,7 +72,7 @@ def test_a_real_oom_kill_in_a_cgroup_names_limit_and_culprit():
 
 
 def test_an_xid_is_saved_with_the_gpu_it_is_about():
-    with SimMachine("profile nvidia-h200\n") as machine, machine.levee(*SOON) as levee:
+    with SimMachine(GPU) as machine, machine.levee(*SOON) as levee:
         gpu = wait_for_gpus(levee, 1)[0]
         machine.set("gpu 0 xid 79")
         incident = incident_of(levee, "xid")
@@ -181,12 +182,10 @@ def test_a_full_disk_loses_the_bundle_and_says_so(tmp_path):
 
 
 def test_an_emergency_alert_is_saved_with_what_grew():
-    with SimMachine("profile nvidia-h200\n") as machine, machine.levee(*SOON, "--set", "gpu_memory_warning=20", "--set",
-                                                                         "gpu_memory_critical=30", "--set",
-                                                                         "gpu_memory_emergency=40") as levee:
+    with SimMachine(GPU) as machine, machine.levee(*SOON) as levee:
         gpu = wait_for_gpus(levee, 1)[0]
         time.sleep(1)
-        with machine.holding("--gpu", "0", "--size", "100GB") as hog:
+        with machine.holding("--mem", "9600MiB") as hog:
             incident = incident_of(levee, "emergency")
             assert incident["gpus"] == [gpu["uuid"]]
             verdict = verdict_on(levee, incident)

@@ -38,7 +38,8 @@ def test_an_hour_of_everything():
                     return
         return threading.Thread(target=loop, daemon=True)
 
-    with Levee("--set", "monitoring_interval=0.1", "--set", "history_seconds=60") as levee:
+    with Levee("--set", "monitoring_interval=0.1", "--set", "history_seconds=60",
+               "--set", "recorder.keep=30s") as levee:
         def ask():
             for path in ("/api/v1/monitoring/status", "/api/v1/monitoring/report", "/metrics", "/healthz",
                          "/api/v1/monitoring/history?window_seconds=86400", "/api/v1/processes"):
