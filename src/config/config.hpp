@@ -71,6 +71,8 @@ struct Gpu {
 struct GpuManager {
   std::optional<Bytes> memory_limit;  ///< Most a booking may bring a GPU to; absent: 75 %.
   Bytes memory_reserve = mib(512);    ///< Kept for the system on each GPU.
+  /// Of what can be promised of a GPU, so much may be held by balloons that belong to no job.
+  double max_balloon_percent = 100;
   std::chrono::milliseconds monitor_interval{3000};
   std::int64_t history_size = 200;
 };

@@ -179,6 +179,8 @@ std::vector<Key> gpu_keys() {
                         "Up to how much of each GPU may be booked; auto is 75 % of it."),
       megabytes("memory_reserve_mb", manager(&GpuManager::memory_reserve), Bytes{}, Bytes{kTiB},
                 "GPU memory that is kept for the system and never booked."),
+      percent("max_balloon_percent", manager(&GpuManager::max_balloon_percent),
+              "How much of each GPU balloons that belong to no job may hold together."),
       seconds("monitor_interval", manager(&GpuManager::monitor_interval), 100ms, 3'600s,
               "Time between two rows of the GPU metrics history."),
       whole_number("history_size", manager(&GpuManager::history_size), 1, 100'000,
