@@ -246,6 +246,7 @@ Readings Daemon::read_sources(sources::Thoroughness thoroughness, Now now) {
   }
   readings.gpus = gpu_source_.finish(now.mono, now.mono + kGpuPatience);
   attribute(readings.gpus.gpus, gpu_identifier_, now.mono);
+  note_balloons(readings.gpus.gpus, balloons_.holdings());
   return readings;
 }
 
