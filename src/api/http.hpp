@@ -32,7 +32,7 @@ struct Request {
   std::function<std::optional<uid_t>()> peer_uid;
   /// The process that opened a Unix socket, as the kernel noted it; absent when it cannot be seen
   /// from here.
-  std::optional<pid_t> peer_pid;
+  std::optional<pid_t> peer_pid = {};
 };
 
 struct Response {
@@ -45,7 +45,7 @@ struct Response {
   /// frame the server is told to broadcast.
   bool stream = false;
   /// Not null: the connection leaves HTTP for this dialogue; the status is 101, the body empty.
-  std::shared_ptr<Dialogue> dialogue;
+  std::shared_ptr<Dialogue> dialogue = nullptr;
 };
 
 /// Called exactly once, from any thread.
