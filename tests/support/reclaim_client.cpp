@@ -5,10 +5,13 @@
 // It fills N bytes of the host, or of a GPU through the driver that is there (the simulated one, in
 // tests), and offers to clear them as a cache. How it behaves when it is asked: "honest" frees what
 // is wanted and says so, "lie" frees nothing and says that it did, "refuse", "throw", "hang" never
-// answers, "late" answers a second after the deadline, "die" ends at once, "fork" is honest and has
-// a child that outlives it. A line on standard input ends it.
+// answers, "late" answers a second after the deadline, "die" ends at once, "fork" is honest and
+// has a child that outlives it and holds its connection open, whose pid it says. A line on standard
+// input ends it.
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -167,6 +170,15 @@ ReclaimAnswer behave(const std::string& how, Cache& cache, const ReclaimRequest&
   return ReclaimAnswer::freed(Bytes{cache.drop(request.bytes.count)}, "blocks of 16 MiB");
 }
 
+/// A child that holds all descriptors open, also those that fork() would have closed.
+long child_with_the_connection() {
+  const long child = ::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  while (child == 0) {
+    ::syscall(SYS_pause);
+  }
+  return child;
+}
+
 int run(std::map<std::string, std::string> options) {
   const std::string device = options.contains("--device") ? options["--device"] : "host";
   const std::string how = options["--behave"];
@@ -178,11 +190,6 @@ int run(std::map<std::string, std::string> options) {
     cache = std::make_unique<GpuCache>(device);
   }
   cache->fill(bytes);
-  if (how == "fork" && ::fork() == 0) {
-    for (;;) {
-      ::pause();
-    }
-  }
   ReclaimClient client(
       {.name = options["--name"],
        .priority = options.contains("--priority") ? std::stoi(options["--priority"]) : 0});
@@ -195,6 +202,10 @@ int run(std::map<std::string, std::string> options) {
     return 1;
   }
   fmt::print("{}\n", status->is_registered ? status->client : status->trouble->message);
+  std::cout.flush();
+  if (how == "fork") {
+    fmt::print("{}\n", child_with_the_connection());
+  }
   std::cout.flush();
   std::string line;
   while (std::getline(std::cin, line) && line == "status") {
