@@ -70,14 +70,24 @@ std::optional<Bytes> resident(const sources::Root& root, pid_t pid) {
   return pages ? std::optional(Bytes{*pages * kPage}) : std::nullopt;
 }
 
-std::optional<Bytes> memory_on(const GpuReading& gpu, const ProcessId& process) {
-  for (const GpuProcess& each : gpu.processes.value_or(std::vector<GpuProcess>{})) {
-    if (each.identity ? each.identity->id == process : each.pid == process.pid) {
-      return each.memory;
+/// How fast it grew lately, as far as the scan of all processes knows.
+std::optional<double> growth_of(const Snapshot& snapshot, const ProcessId& process) {
+  const auto found = std::ranges::find_if(
+      snapshot.processes, [&](const ProcessReading& each) { return each.identity->id == process; });
+  return found == snapshot.processes.end() ? std::nullopt : found->growth_per_second;
+}
+
+/// Null where the driver does not tell: one that names other pids than we see is no proof that a
+/// process uses nothing.
+const GpuProcess* process_on(const GpuReading& gpu, const ProcessId& process) {
+  if (gpu.processes) {
+    for (const GpuProcess& each : *gpu.processes) {
+      if (each.identity ? each.identity->id == process : each.pid == process.pid) {
+        return &each;
+      }
     }
   }
-  // A driver that names other pids than we see is no proof that it uses nothing.
-  return std::nullopt;
+  return nullptr;
 }
 
 std::optional<Weight> weigh_host(const api::View& view, const sources::Root& root,
@@ -102,9 +112,11 @@ std::optional<Weight> weigh_gpu(const api::View& view, const ProcessId& process,
     if (gpu.read_at < since) {
       return std::nullopt;
     }
-    return Weight{.process = memory_on(gpu, process),
+    const GpuProcess* const on = process_on(gpu, process);
+    return Weight{.process = on != nullptr ? on->memory : std::nullopt,
                   .used = gpu.memory ? std::optional(gpu.memory->used) : std::nullopt,
-                  .read_at = gpu.read_at};
+                  .read_at = gpu.read_at,
+                  .growth_per_second = on != nullptr ? on->growth_per_second : std::nullopt};
   }
   return std::nullopt;  // It may come back within the time that weighing may take.
 }

@@ -15,6 +15,7 @@ constexpr auto kWeighTime = 3s;
 /// Between two looks for one that is due: a GPU's figures may take a moment.
 constexpr auto kWeighPause = 50ms;
 
+constexpr double kMostGrowth = 1e15;  ///< Bytes; beyond what any machine has.
 constexpr std::size_t kMostNews = 64;
 constexpr std::size_t kMostRemembered = 256;
 constexpr std::size_t kLooksAtOnce = 8;
@@ -30,6 +31,20 @@ std::string offers_of(const Client& client) {
 
 std::chrono::seconds whole_seconds(MonoTime::duration duration) {
   return std::chrono::ceil<std::chrono::seconds>(duration);
+}
+
+/// A process whose use was growing anyway may have freed what it says, and grown again meanwhile:
+/// then its word stands against a guess.
+Verdict verdict_on(const Asked& asked, Tolerance tolerance) {
+  const Verdict verdict = judge(asked.said, asked.measured(), tolerance);
+  if (verdict != Verdict::lied) {
+    return verdict;
+  }
+  const double growth = std::max(0.0, asked.before->growth_per_second.value_or(0)) *
+                        Seconds(asked.after->read_at - asked.before->read_at).count();
+  tolerance.least += Bytes{static_cast<std::uint64_t>(std::clamp(growth, 0.0, kMostGrowth))};
+  return judge(asked.said, asked.measured(), tolerance) == Verdict::lied ? Verdict::lied
+                                                                         : Verdict::unclear;
 }
 
 }  // namespace
@@ -363,7 +378,7 @@ void Registry::finish(Request& request, MonoTime now, Finished& finished) {
   Asked& asked = request.asked;
   const auto measured = asked.measured();
   if (asked.outcome == Outcome::done) {
-    asked.verdict = judge(asked.said, measured, options_.tolerance);
+    asked.verdict = verdict_on(asked, options_.tolerance);
   }
   switch (asked.outcome) {
     case Outcome::done:

@@ -90,6 +90,7 @@ struct Weight {
   std::optional<Bytes> process;  ///< Of that device's or the host's memory; absent: not known.
   std::optional<Bytes> used;     ///< Of the device or the host, by everybody.
   MonoTime read_at;
+  std::optional<double> growth_per_second;  ///< Of what the process uses, bytes per second.
 };
 
 /// What came of asking.

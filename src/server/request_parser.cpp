@@ -150,7 +150,7 @@ struct RequestParser::Impl {
     request.accept = header(head, http::field::accept);
     request.content_type = header(head, http::field::content_type);
     request.last_event_id = header(head, "Last-Event-ID");
-    if (http::token_list{head[http::field::connection]}.exists("upgrade")) {
+    if (head.version() >= 11 && http::token_list{head[http::field::connection]}.exists("upgrade")) {
       request.upgrade = header(head, http::field::upgrade);
     }
     message.keep_alive = parser->keep_alive();

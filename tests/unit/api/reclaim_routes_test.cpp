@@ -120,8 +120,10 @@ TEST(AskReclaimClient, ShowsWhatWasSaidAndWhatWasMeasured) {
   at.answer->outcome = Outcome::done;
   at.answer->said = gib(1);
   at.answer->verdict = reclaim::Verdict::lied;
-  at.answer->before = reclaim::Weight{.process = gib(4), .used = gib(20), .read_at = {}};
-  at.answer->after = reclaim::Weight{.process = gib(5), .used = std::nullopt, .read_at = {}};
+  at.answer->before =
+      reclaim::Weight{.process = gib(4), .used = gib(20), .read_at = {}, .growth_per_second = {}};
+  at.answer->after = reclaim::Weight{
+      .process = gib(5), .used = std::nullopt, .read_at = {}, .growth_per_second = {}};
   at.answer->passed_over_until = at.house.now.mono + 60s;
   const Json json = json_of(at.ask(R"({"strategy":"offload","device":"GPU-1","memory_bytes":5})"));
   EXPECT_EQ(at.asked[0].second.device, "GPU-1");

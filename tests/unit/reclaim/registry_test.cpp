@@ -79,7 +79,8 @@ class RegistryTest : public testing::Test {
           if (!scale_works) {
             return std::nullopt;
           }
-          return Weight{.process = uses, .used = gib(10), .read_at = now};
+          return Weight{
+              .process = uses, .used = gib(10), .read_at = now, .growth_per_second = growth};
         },
         [this](const ProcessId& process) -> std::optional<std::string> {
           return gone == process.pid ? std::nullopt : std::optional<std::string>("lease-1");
@@ -92,6 +93,7 @@ class RegistryTest : public testing::Test {
 
   MonoTime now{1h};
   std::optional<Bytes> uses = gib(4);
+  std::optional<double> growth;
   bool scale_works = true;
   pid_t gone = 0;
   int wakes = 0;
@@ -318,6 +320,23 @@ TEST_F(RegistryTest, ALiarIsFoundOutAndPassedOverForAWhile) {
   ask(peer);
   EXPECT_EQ(results.size(), 2U);
   EXPECT_EQ(peer.last()["id"], 2);
+}
+
+TEST_F(RegistryTest, CallsNobodyALiarWhoWasGrowingAnyway) {
+  Peer& peer = join(1);
+  growth = 512.0 * kMiB;
+  ask(peer);
+  now += 2s;
+  answer(peer);  // Frees 1 GiB, and takes 1 GiB again.
+  step();
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_EQ(results[0]->verdict, Verdict::unclear);
+  growth = 256.0 * kMiB;
+  ask(peer);
+  now += 2s;
+  answer(peer);
+  step();
+  EXPECT_EQ(results[1]->verdict, Verdict::lied) << "that much it cannot have grown";
 }
 
 TEST_F(RegistryTest, AsksOneThatIsPassedOverWhenThatIsWanted) {
