@@ -468,10 +468,11 @@ Result<void> ReclaimClient::Core::take_request(client::ReclaimLink& link, wire::
   const bool is_running = worker_.run(
       [weak = weak_from_this(), callback = std::move(callback), connection = connection_,
        asked = std::move(asked)] {
-        ReclaimAnswer answer = call(*callback, asked);
-        if (const auto core = weak.lock()) {
-          core->take_answer(connection, asked.id, std::move(answer));
-        }
+        return [weak, connection, id = asked.id, answer = call(*callback, asked)] {
+          if (const auto core = weak.lock()) {
+            core->take_answer(connection, id, answer);
+          }
+        };
       },
       signals_);
   return is_running ? Result<void>{} : refuse("an earlier request is still being worked on");

@@ -10,7 +10,7 @@ namespace levee::client {
 struct ReclaimWorker::Desk {
   std::mutex mutex;  // guards the members below
   std::condition_variable changed;
-  std::function<void()> job;
+  Job job;
   bool is_busy = false;
   bool is_stopping = false;
   bool is_over = false;
@@ -20,7 +20,7 @@ ReclaimWorker::ReclaimWorker() : desk_(std::make_shared<Desk>()) {}
 
 ReclaimWorker::~ReclaimWorker() { stop(std::chrono::milliseconds{0}); }
 
-bool ReclaimWorker::run(std::function<void()> job, const sigset_t& signals) {
+bool ReclaimWorker::run(Job job, const sigset_t& signals) {
   {
     const std::lock_guard lock(desk_->mutex);
     if (desk_->is_busy || desk_->is_stopping) {
@@ -53,15 +53,15 @@ void ReclaimWorker::work(const std::shared_ptr<Desk>& desk) {
     if (!desk->job) {
       break;
     }
-    std::function<void()> job = std::exchange(desk->job, nullptr);
+    Job job = std::exchange(desk->job, nullptr);
     lock.unlock();
-    job();
+    const News tell = job();
     job = nullptr;  // What it holds goes without the lock.
     lock.lock();
     desk->is_busy = false;
-    if (desk->is_stopping) {
-      break;
-    }
+    lock.unlock();
+    tell();
+    lock.lock();
   }
   desk->is_over = true;
   desk->changed.notify_all();

@@ -18,9 +18,13 @@ class ReclaimWorker {
   ReclaimWorker(const ReclaimWorker&) = delete;
   ReclaimWorker& operator=(const ReclaimWorker&) = delete;
 
-  /// Runs `job`, which must not throw; the thread is started for the first one, with `signals`
-  /// blocked. False while another one runs, or when no thread is to be had.
-  [[nodiscard]] bool run(std::function<void()> job, const sigset_t& signals);
+  /// What is to be told once the next job may come: whoever hears it may ask for that at once.
+  using News = std::function<void()>;
+  using Job = std::function<News()>;
+
+  /// Runs `job`, then what it returns; neither may throw. The thread is started for the first one,
+  /// with `signals` blocked. False while another one runs, or when no thread is to be had.
+  [[nodiscard]] bool run(Job job, const sigset_t& signals);
 
   /// Waits for the job that is running, for `patience` at most, then leaves the thread to end by
   /// itself when that is done. From within a job it does not wait.
