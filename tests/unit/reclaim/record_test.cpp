@@ -20,7 +20,7 @@ TEST(Judge, FindsLiesAndWhatCannotBeTold) {
   };
   const Row rows[] = {
       {gib(1), gi, Verdict::honest, "exactly"},
-      {gib(1), gi * 9 / 10, Verdict::honest, "a tenth less"},
+      {gib(1), gi * 9 / 10 + 1, Verdict::honest, "a tenth less"},
       {gib(1), gi * 9 / 10 - 2 * mi, Verdict::lied, "more than a tenth less"},
       {gib(1), 5 * gi, Verdict::honest, "much more than it said"},
       {gib(1), 0, Verdict::lied, "nothing"},
