@@ -99,7 +99,8 @@ std::optional<Weight> weigh_host(const api::View& view, const sources::Root& roo
   return Weight{
       .process = resident(root, process.pid),
       .used = host && host->read_at >= since ? std::optional(host->value.used()) : std::nullopt,
-      .read_at = view.snapshot->at.mono};
+      .read_at = view.snapshot->at.mono,
+      .growth_per_second = growth_of(*view.snapshot, process)};
 }
 
 std::optional<Weight> weigh_gpu(const api::View& view, const ProcessId& process,

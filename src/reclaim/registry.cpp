@@ -472,12 +472,15 @@ std::shared_ptr<const Roster> Registry::roster() {
   const std::lock_guard lock(mutex_);
   if (roster_ == nullptr) {
     auto roster = std::make_shared<Roster>();
+    std::multimap<int, const Client*> by_priority;  // Equals in the order in which they come.
     for (const auto& [number, connection] : connections_) {
       if (connection.is_registered && connection.why_closing.empty()) {
-        roster->clients.push_back(connection.client);
+        by_priority.emplace(connection.client.priority, &connection.client);
       }
     }
-    std::ranges::stable_sort(roster->clients, {}, &Client::priority);
+    for (const auto& [priority, client] : by_priority) {
+      roster->clients.push_back(*client);
+    }
     roster->totals = totals_;
     roster->turned_away = turned_away_;
     roster_ = std::move(roster);
