@@ -94,6 +94,11 @@ struct Ledger {
   std::optional<Bytes> user_host_memory;  ///< Absent: no bound.
 };
 
+/// Processes that say what memory they can give back.
+struct Reclaim {
+  std::int64_t user_clients = 64;
+};
+
 struct Config {
   std::chrono::milliseconds monitoring_interval{1000};
   std::chrono::seconds history_seconds{900};
@@ -109,6 +114,7 @@ struct Config {
   estimate::ModelRegistry::Entries models;  ///< Those the file describes; no key (models.hpp).
   Metrics metrics;
   Ledger ledger;
+  Reclaim reclaim;
   Server server;
   Store store;
   Log log;

@@ -213,6 +213,9 @@ std::vector<Key> ledger_keys() {
               Bytes{64 * kTiB}, "GPU memory that a user may have promised, on all GPUs together."),
       size_or("ledger.user_host_memory", "none", ledger(&Ledger::user_host_memory), mib(1),
               Bytes{64 * kTiB}, "Host memory that a user may have promised."),
+      whole_number("reclaim.user_clients", field(&Config::reclaim, &Reclaim::user_clients), 1,
+                   65'536,
+                   "Processes of a user that may say at once what memory they can give back."),
   };
 }
 
