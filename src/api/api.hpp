@@ -17,6 +17,7 @@
 #include "api/http.hpp"
 #include "api/incident_port.hpp"
 #include "api/ledger_port.hpp"
+#include "api/reclaim_port.hpp"
 #include "api/view.hpp"
 #include "config/settings.hpp"
 #include "estimate/requirements.hpp"
@@ -81,6 +82,7 @@ struct Ports {
   LedgerPort ledger;
   BalloonPort balloons = {};
   IncidentPort incidents = {};
+  ReclaimPort reclaim = {};
   std::function<Now()> now;
   Authority authority;
 };

@@ -81,6 +81,9 @@ enum class EventKind {
   incident,           ///< The minutes before it were saved (`details` say as what).
   incident_lost,      ///< They could not be saved.
   recording_stopped,  ///< The continuous recording ended before the daemon.
+  reclaim_joined,     ///< A process said what memory it can give back.
+  reclaim_left,       ///< It no longer does.
+  reclaim_asked,      ///< It was asked for memory; `details` say what came of it.
 };
 
 [[nodiscard]] std::string_view to_string(EventKind kind) noexcept;

@@ -153,6 +153,12 @@ std::string_view to_string(EventKind kind) noexcept {
       return "incident_lost";
     case EventKind::recording_stopped:
       return "recording_stopped";
+    case EventKind::reclaim_joined:
+      return "reclaim_joined";
+    case EventKind::reclaim_left:
+      return "reclaim_left";
+    case EventKind::reclaim_asked:
+      return "reclaim_asked";
   }
   return "alert";
 }

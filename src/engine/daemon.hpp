@@ -22,6 +22,7 @@
 #include "engine/ledger_office.hpp"
 #include "engine/outlets.hpp"
 #include "engine/published.hpp"
+#include "engine/reclaim_office.hpp"
 #include "engine/state_dir.hpp"
 #include "gpus/gpu_source.hpp"
 #include "server/server.hpp"
@@ -118,6 +119,7 @@ class Daemon {
   FlightDesk flight_;
   BalloonKeeper balloons_;  ///< Before the ledger, which tells it.
   LedgerOffice ledger_;
+  ReclaimOffice reclaim_;
   std::atomic<bool> is_asked_to_look_ = false;
   api::DaemonView self_;
   std::shared_ptr<const VictimTable> victims_;

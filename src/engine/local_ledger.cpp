@@ -144,6 +144,7 @@ void LocalLedger::look(std::chrono::nanoseconds patience) {
   readings.gpus = patience > kPatience ? gpus_.finish_all(now.mono, now.mono + patience)
                                        : gpus_.finish(now.mono, now.mono + patience);
   attribute(readings.gpus.gpus, identifier_, now.mono);
+  note_balloons(readings.gpus.gpus, balloons_.holdings());
   const auto tick = engine_.tick(std::move(readings), {}, {}, read_clock());
   view_.set(tick.view);
   office_->observe(*tick.view, balloons_.holdings());

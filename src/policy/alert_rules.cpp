@@ -92,8 +92,9 @@ void judge_gpu(std::vector<Judgement>& judgements, const GpuReading& gpu, const 
   // On unified memory the host's alerts speak for the one pool.
   if (!gpu.identity->unified_memory) {
     const bool known = usable && gpu.memory.has_value();
-    judgements.push_back({AlertType::gpu_memory, &gpu, known,
-                          known ? gpu_memory(gpu.memory->percent(), t) : std::nullopt});
+    judgements.push_back(
+        {AlertType::gpu_memory, &gpu, known,
+         known ? gpu_memory(gpu.memory->percent_without_balloons(), t) : std::nullopt});
   }
   if (!gpu.identity->is_instance()) {
     const bool known = usable && gpu.temperature_celsius.has_value();

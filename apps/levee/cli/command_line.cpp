@@ -34,6 +34,7 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_reserve(root, chosen);
   declare_balloon(root, chosen);
   declare_queue(root, chosen);
+  declare_reclaim(root, chosen);
   declare_alerts(root, chosen);
   declare_incidents(root, chosen);
   declare_replay(root, chosen);

@@ -82,5 +82,6 @@ void declare_gpu_helper(CLI::App& root, Run& chosen);
 void declare_gpu_holder(CLI::App& root, Run& chosen);
 void declare_reserve(CLI::App& root, Run& chosen);
 void declare_balloon(CLI::App& root, Run& chosen);
+void declare_reclaim(CLI::App& root, Run& chosen);
 
 }  // namespace levee::cli
