@@ -113,6 +113,7 @@ void FlightDesk::feed(const Readings& readings, const api::GuardView& guard,
   tick_.daemon.store = {};
   tick_.daemon.sinks.clear();
   tick_.daemon.protection = {};
+  tick_.daemon.reclaim = nullptr;
   if (tick_.readings.processes) {
     tick_.readings.processes->listed = nullptr;
   }

@@ -60,6 +60,10 @@ struct Identities {
   [[nodiscard]] Known<GpuIdentity>& of(const GpuIdentity* /*which*/) { return gpus; }
 };
 
+/// Types to which the daemon adds what the helper's messages leave out.
+template <class T>
+inline constexpr bool kIsAttributed = std::same_as<T, GpuProcess> || std::same_as<T, GpuMemory>;
+
 class Out {
  public:
   explicit Out(Identities& identities) : identities_(&identities) {}
@@ -147,7 +151,7 @@ class Out {
   json written(const T& value) {
     Out nested(*identities_);
     fields(nested, value);
-    if constexpr (std::same_as<T, GpuProcess>) {  // What the helper's messages leave out.
+    if constexpr (kIsAttributed<T>) {
       attributed_fields(nested, value);
     }
     return nested.take();
@@ -324,7 +328,7 @@ class In {
   bool read(const json& from, T& value) {
     In nested(from, *identities_, *fault_);
     fields(nested, value);
-    if constexpr (std::same_as<T, GpuProcess>) {
+    if constexpr (kIsAttributed<T>) {
       attributed_fields(nested, value);
     }
     nested.end();

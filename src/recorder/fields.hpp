@@ -142,6 +142,11 @@ void attributed_fields(Each& each, Is<GpuProcess> auto& process) {
 }
 
 template <class Each>
+void attributed_fields(Each& each, Is<GpuMemory> auto& memory) {
+  each("balloons", memory.balloons);
+}
+
+template <class Each>
 void fields(Each& each, Is<gpus::GpuScan> auto& scan) {
   each("gpus", scan.gpus);
   each("xids", scan.xids);

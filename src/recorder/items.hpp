@@ -50,7 +50,8 @@ struct Opening {
 struct TickItem {
   Readings readings;
   api::GuardView guard;
-  api::DaemonView daemon;  ///< Its store, sinks and protection are not kept: no event tells them.
+  api::DaemonView
+      daemon;  ///< Without store, sinks, protection and reclaim: no event depends on them.
   Now now;
   std::vector<std::string> told;
 };

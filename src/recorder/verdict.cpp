@@ -133,9 +133,13 @@ std::string lease_of(const Story& story, pid_t pid) {
   return {};
 }
 
-bool is_on(const Filled& filled, const Actor& actor) {
+/// Whether a process is one of those that could fill it. A machine with both versions of cgroups
+/// may show another path of a victim than the kernel does.
+bool is_on(const Story& story, const Filled& filled, const Actor& actor, pid_t pid) {
   return filled.kind != Filled::Kind::cgroup ||
-         (actor.identity && is_within(actor.identity->cgroup, filled.key));
+         (actor.identity && is_within(actor.identity->cgroup, filled.key)) ||
+         (story.incident &&
+          std::ranges::count(story.incident->victims, pid, &sources::OomKill::pid) > 0);
 }
 
 Grower grower_of(const Story& story, const Actor& actor, pid_t pid, const Filled& filled) {
@@ -185,7 +189,7 @@ void add_victims(const Story& story, std::vector<Grower>& growers) {
 std::vector<Grower> who_grew(const Story& story, const Filled& filled) {
   std::vector<Grower> growers;
   for (const auto& [id, actor] : story.actors) {
-    if (is_on(filled, actor)) {
+    if (is_on(story, filled, actor, id.first)) {
       growers.push_back(grower_of(story, actor, id.first, filled));
     }
   }

@@ -148,6 +148,7 @@ class RandomDay {
                                   .rss = {},
                                   .cpu_percent = {},
                                   .growth_per_second = {}}};
+      gpu.memory->balloons = mib(random_() % 20'000);
       if (random_() % 25 == 0) {
         gpu.condition = GpuCondition::lost;
         gpu.condition_detail = "GPU is lost";

@@ -55,6 +55,7 @@ TickItem full_tick() {
   GpuReading gpu = test::gpu_with(0, 66.5, 92, test::at(900ms).mono);
   gpu.slowdown_reasons = {"sw_power_cap"};
   gpu.health.remap_pending = false;
+  gpu.memory->balloons = gib(9);
   const ProcessReading process = test::process_of(77, "python", gib(2), 1e6, Seconds{12.5});
   gpu.processes = {GpuProcess{.pid = 77,
                               .memory = gib(3),
