@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -342,7 +342,8 @@ void advise_promise(const Verdict& verdict, std::vector<std::string>& helps) {
     helps.push_back(fmt::format(
         "process {} held no promise: `levee run --{} {:.1f}GB -- …` would have let it begin only "
         "where so much was free",
-        first.pid, first.gpu.empty() ? "host-mem" : "gpu-mem", to_gb(first.peak) + 0.05));
+        first.pid, first.gpu.empty() ? "host-mem" : "gpu-mem",
+        std::ceil(10 * to_gb(first.peak)) / 10));
   }
 }
 

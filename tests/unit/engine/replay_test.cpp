@@ -72,11 +72,11 @@ class RandomDay {
   [[nodiscard]] Now now() { return test::at(now_, std::chrono::milliseconds{jump_}); }
 
   void change_settings() {
-    const double warning = 60 + random_() % 20;
+    const double warning = 60.0 + static_cast<double>(random_() % 20);
     const auto settings =
         load({{"gpu_memory_warning", config::Value{warning}},
               {"cpu_memory_warning", config::Value{warning}},
-              {"history_seconds", config::Value{std::int64_t{60 + random_() % 900}}}});
+              {"history_seconds", config::Value{static_cast<std::int64_t>(60 + random_() % 900)}}});
     const auto before = context();
     const Told told = engine_.apply(settings, now());
     recorder_->offer(
@@ -138,16 +138,20 @@ class RandomDay {
       std::ranges::sort(scan.processes, std::ranges::greater{}, &ProcessReading::rss);
       readings.processes = std::move(scan);
     }
-    for (int index = 0; index < 2; ++index) {
+    for (std::size_t index = 0; index < gpu_.size(); ++index) {
       gpu_[index] = std::clamp(gpu_[index] + static_cast<int>(random_() % 31) - 15, 3, 100);
-      GpuReading gpu = test::gpu_with(index, 40.0 + static_cast<double>(random_() % 60),
-                                      gpu_[index], now().mono);
-      gpu.processes = {GpuProcess{.pid = static_cast<pid_t>(10 + index),
-                                  .memory = mib(random_() % 50'000),
-                                  .identity = identities_[10 + index].identity,
-                                  .rss = {},
-                                  .cpu_percent = {},
-                                  .growth_per_second = {}}};
+      GpuReading gpu =
+          test::gpu_with(static_cast<int>(index), 40.0 + static_cast<double>(random_() % 60),
+                         gpu_[index], now().mono);
+      const auto pid = static_cast<pid_t>(10 + index);
+      const auto known = identities_.find(pid);
+      gpu.processes = {
+          GpuProcess{.pid = pid,
+                     .memory = mib(random_() % 50'000),
+                     .identity = known == identities_.end() ? nullptr : known->second.identity,
+                     .rss = {},
+                     .cpu_percent = {},
+                     .growth_per_second = {}}};
       gpu.memory->balloons = mib(random_() % 20'000);
       if (random_() % 25 == 0) {
         gpu.condition = GpuCondition::lost;

@@ -153,13 +153,15 @@ TEST(Recording, KeepsEveryOtherKindOfItem) {
                                  .rss = gib(1),
                                  .gpu_memory = gib(2),
                                  .growth_per_second = 2.5};
+  estimate::Requirements requirements;
+  requirements.host = gib(1);
+  requirements.notes = "n";
   const std::vector<Item> all{
       opening_of(),
       SettingsItem{.settings = layers, .now = test::at(1s), .told = "{}"},
       EventItem{.event = event, .told = "{}"},
       CommandItem{.command = api::TrackModel{"llama", gib(4)}, .now = test::at(2s)},
-      CommandItem{.command = api::RegisterModel{"m", {.host = gib(1), .notes = "n"}},
-                  .now = test::at(3s)},
+      CommandItem{.command = api::RegisterModel{"m", requirements}, .now = test::at(3s)},
       GapItem{.lost = 7}};
   const auto items = items_in(recording_of(all));
   ASSERT_THAT(items, SizeIs(all.size()));

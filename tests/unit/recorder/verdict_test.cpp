@@ -80,7 +80,7 @@ TEST(Verdict, AnEarlierWarningIsReckonedFromTheRecordedRise) {
 
 TEST(Verdict, WhoHeldNoPromiseIsToldWhichWouldHaveDone) {
   EXPECT_THAT(judge(gpu_story(98)).helps, Contains(AllOf(HasSubstr("process 77 held no promise"),
-                                                         HasSubstr("--gpu-mem 87.1GB"))));
+                                                         HasSubstr("--gpu-mem 87.0GB"))));
 }
 
 std::shared_ptr<api::LedgerView> ledger_with(pid_t owner, Bytes promised, Bytes used) {
