@@ -46,10 +46,10 @@ Result<Json> clean_up(const CleanupOptions& options) {
     return std::unexpected(client.error());
   }
   client->set_timeout(kCleanup);
-  const auto reply = client->send("POST",
-                                  fmt::format("/api/v1/monitoring/cleanup?force={}&dry_run={}",
-                                              options.force, options.dry_run),
-                                  "");
+  const auto reply = client->send(
+      "POST",
+      fmt::format("/api/v1/monitoring/cleanup?force={}&dry_run={}", options.force, options.dry_run),
+      "");
   return reply ? parse_answer(reply->body) : std::unexpected(reply.error());
 }
 

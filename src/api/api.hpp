@@ -50,10 +50,12 @@ struct TrackModel {
 struct ForgetModel {
   std::string id;
 };
-/// An allocation of so much failed.
+/// An allocation of so much failed. For an administrator others slow down, for a user they give
+/// what costs them nothing.
 struct ReportShortage {
   std::string device;  ///< A GPU's UUID, or "host".
   Bytes bytes;
+  bool is_administrator = false;
 };
 using Command = std::variant<UpdateConfig, Cleanup, RegisterModel, RemoveModel, TrackModel,
                              ForgetModel, ReportShortage>;

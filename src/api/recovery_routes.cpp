@@ -8,6 +8,7 @@
 
 #include "api/find_gpu.hpp"
 #include "api/json_parts.hpp"
+#include "api/lease_ask.hpp"
 #include "api/members.hpp"
 #include "api/recovery_view.hpp"
 #include "api/route.hpp"
@@ -45,8 +46,7 @@ ordered_json device_json(const RecoveryDevice& device) {
           {"pressure", pressure_or_null(device.pressure)},
           {"used_bytes", device.used.count},
           {"line_bytes", device.line.count},
-          {"under_way",
-           device.under_way ? remedy_json(device.under_way->remedy) : ordered_json()},
+          {"under_way", device.under_way ? remedy_json(device.under_way->remedy) : ordered_json()},
           {"paused", !device.paused.empty()},
           {"remedies", remedies_json(device.remedies)}};
 }
@@ -95,13 +95,14 @@ Result<bool> flag(const Query& query, std::string_view name) {
 }
 
 ordered_json cleanup_json(const CleanedUp& done) {
-  return {{"success", true},  // The request was carried out; what it freed is said beside it.
-          {"cpu_memory_freed_gb", gb(done.cpu_freed)},
-          {"gpu_memory_freed_gb", gb(done.gpu_freed)},
-          {"message", !done.message.empty()
-                          ? done.message
-                          : fmt::format("Cleanup completed. CPU: {:.1f}GB freed, GPU: {:.1f}GB freed",
-                                        to_gb(done.cpu_freed), to_gb(done.gpu_freed))}};
+  return {
+      {"success", true},  // The request was carried out; what it freed is said beside it.
+      {"cpu_memory_freed_gb", gb(done.cpu_freed)},
+      {"gpu_memory_freed_gb", gb(done.gpu_freed)},
+      {"message", !done.message.empty()
+                      ? done.message
+                      : fmt::format("Cleanup completed. CPU: {:.1f}GB freed, GPU: {:.1f}GB freed",
+                                    to_gb(done.cpu_freed), to_gb(done.gpu_freed))}};
 }
 
 /// What a cleanup would do, in its order.
@@ -118,10 +119,10 @@ Response rehearsal(const RecoveryView& recovery, bool force) {
       }
     }
   }
-  ordered_json json = cleanup_json(
-      {.cpu_freed = {},
-       .gpu_freed = {},
-       .message = fmt::format("A dry run: {} steps would be taken", steps.size())});
+  ordered_json json =
+      cleanup_json({.cpu_freed = {},
+                    .gpu_freed = {},
+                    .message = fmt::format("A dry run: {} steps would be taken", steps.size())});
   json["steps"] = std::move(steps);
   return json_response(json);
 }
@@ -137,8 +138,9 @@ Result<std::string> failed_device(const Call& call, Members& members) {
   if (device == kReclaimHost) {
     return device;
   }
-  const std::string name =
-      gpu == nullptr ? device : gpu->is_string() ? gpu->get<std::string>() : gpu->dump();
+  const std::string name = gpu == nullptr     ? device
+                           : gpu->is_string() ? gpu->get<std::string>()
+                                              : gpu->dump();
   const auto found = find_gpu(*call.view, name);
   return found ? Result<std::string>((*found)->reading->identity->uuid)
                : std::unexpected(found.error());
@@ -218,11 +220,12 @@ Result<void> post_allocation_failure(const Call& call, Responder respond) {
   if (auto allowed = may_speak_for(call, pid); !allowed) {
     return allowed;
   }
-  call.ports.command(
-      ReportShortage{.device = *device, .bytes = *memory},
-      answer_with<Noted>(std::move(respond), [device = *device](const Noted&) {
-        return json_response({{"device", device}, {"noted", true}});
-      }));
+  call.ports.command(ReportShortage{.device = *device,
+                                    .bytes = *memory,
+                                    .is_administrator = requester_of(call).is_administrator},
+                     answer_with<Noted>(std::move(respond), [device = *device](const Noted&) {
+                       return json_response({{"device", device}, {"noted", true}});
+                     }));
   return {};
 }
 

@@ -395,8 +395,7 @@ Result<api::Outcome> Daemon::execute(const api::Command& command) {
   if (auto outcome = engine_.models().execute(command, read_clock())) {
     return std::move(*outcome);
   }
-  const auto& failed = std::get<api::ReportShortage>(command);
-  recovery_.want(failed.device, failed.bytes, read_clock().mono);
+  recovery_.want(std::get<api::ReportShortage>(command), read_clock().mono);
   return api::Noted{};
 }
 

@@ -98,10 +98,9 @@ std::string what_came_of_it(const StepReport& report) {
   }
   switch (report.answer.end) {
     case StepEnd::done:
-      return report.answer.said
-                 ? fmt::format(": {} freed, {} said", format_bytes(report.freed()),
-                               format_bytes(*report.answer.said))
-                 : fmt::format(": {} freed", format_bytes(report.freed()));
+      return report.answer.said ? fmt::format(": {} freed, {} said", format_bytes(report.freed()),
+                                              format_bytes(*report.answer.said))
+                                : fmt::format(": {} freed", format_bytes(report.freed()));
     case StepEnd::refused:
       return ": it refused";
     case StepEnd::failed:
@@ -114,13 +113,12 @@ std::string what_came_of_it(const StepReport& report) {
 
 std::string sentence(const std::string& label, const StepReport& report, const std::string& who,
                      bool is_dry_run) {
-  std::string text =
-      fmt::format("{} had {} in use{}; {}{}", label, format_bytes(report.step.before),
-                  report.step.pressure
-                      ? fmt::format(" ({}, {} too much)", to_string(*report.step.pressure),
-                                    format_bytes(report.step.wanted))
-                      : "",
-                  what_was_done(report, who, is_dry_run), is_dry_run ? "" : what_came_of_it(report));
+  std::string text = fmt::format(
+      "{} had {} in use{}; {}{}", label, format_bytes(report.step.before),
+      report.step.pressure ? fmt::format(" ({}, {} too much)", to_string(*report.step.pressure),
+                                         format_bytes(report.step.wanted))
+                           : "",
+      what_was_done(report, who, is_dry_run), is_dry_run ? "" : what_came_of_it(report));
   if (!report.answer.message.empty()) {
     text += fmt::format(" (\"{}\")", report.answer.message);
   }
@@ -186,8 +184,8 @@ void Recovery::begin(const std::string& name, Device& device, const LadderStep& 
   const config::Recovery& how = view.settings->config().recovery;
   const Target target = parse_target(step.remedy.target);
   if (how.mode == config::RecoveryMode::dry_run || target.kind == TargetKind::everybody) {
-    device.ladder.answer(
-        {.number = step.number, .end = StepEnd::done, .said = {}, .message = {}}, step.begun);
+    device.ladder.answer({.number = step.number, .end = StepEnd::done, .said = {}, .message = {}},
+                         step.begun);
     return;
   }
   if (target.kind == TargetKind::client) {
@@ -230,8 +228,8 @@ void Recovery::deflate(const std::string& device, const LadderStep& step,
   const auto done = [this, device, number = step.number](const Result<void>& result, Bytes gave) {
     StepAnswer said{.number = number, .end = StepEnd::done, .said = gave, .message = {}};
     if (!result) {
-      said = {.number = number, .end = StepEnd::failed, .said = {},
-              .message = result.error().message};
+      said = {
+          .number = number, .end = StepEnd::failed, .said = {}, .message = result.error().message};
     }
     hands_.post([this, device, said] { answer(device, said); });
   };
@@ -279,15 +277,19 @@ void Recovery::tell(const std::string& name, Device& device, const StepReport& r
   }
 }
 
-void Recovery::want(std::string device, Bytes bytes, MonoTime now) {
-  std::erase_if(shortages_, [&](const Shortage& each) { return each.device == device; });
-  shortages_.push_back({std::move(device), bytes, now + kWantedFor});
+void Recovery::want(const api::ReportShortage& failed, MonoTime now) {
+  // The latest counts, but a user does not undo what an administrator wants.
+  const auto severity = failed.is_administrator ? Severity::critical : Severity::warning;
+  const auto is_about_it = [&](const Shortage& each) {
+    return each.device == failed.device && each.severity <= severity;
+  };
+  std::erase_if(shortages_, is_about_it);
+  shortages_.push_back({failed.device, failed.bytes, now + kWantedFor, severity});
 }
 
 void Recovery::clean_up(bool force, Swept done) {
   const Rung last = force ? Rung::offload : Rung::deflate_balloon;
-  wanted_sweep_ = {Rung::clear_cache,
-                   wanted_sweep_ ? std::max(wanted_sweep_->last, last) : last};
+  wanted_sweep_ = {Rung::clear_cache, wanted_sweep_ ? std::max(wanted_sweep_->last, last) : last};
   waiting_.push_back(std::move(done));
 }
 
@@ -306,9 +308,8 @@ void Recovery::begin_sweep() {
 }
 
 bool Recovery::is_sweeping() const {
-  return wanted_sweep_ || std::ranges::any_of(devices_, [](const auto& each) {
-           return each.second.is_sweeping;
-         });
+  return wanted_sweep_ ||
+         std::ranges::any_of(devices_, [](const auto& each) { return each.second.is_sweeping; });
 }
 
 void Recovery::finish_sweep(config::RecoveryMode mode) {
@@ -326,8 +327,10 @@ void Recovery::finish_sweep(config::RecoveryMode mode) {
         "Nothing was freed: no job has registered caches or balloons that Levee could ask it to "
         "give back";
   } else if (mode == config::RecoveryMode::dry_run) {
-    freed.message = fmt::format("Nothing was freed: recovery.mode is dry-run; {} steps would be "
-                                "taken", steps);
+    freed.message = fmt::format(
+        "Nothing was freed: recovery.mode is dry-run; {} steps would be "
+        "taken",
+        steps);
   }
   for (const Swept& done : std::exchange(waiting_, {})) {
     done(freed);

@@ -41,7 +41,7 @@ class Recovery {
   [[nodiscard]] std::shared_ptr<const api::RecoveryView> view() const { return view_; }
 
   /// An allocation of so much failed on `device`: for a minute that much is wanted free.
-  void want(std::string device, Bytes bytes, MonoTime now);
+  void want(const api::ReportShortage& failed, MonoTime now);
 
   /// Frees what can be freed without harm, on every device, whatever the pressure; with `force`
   /// also what slows work down. Answers when that is over, with how much it was.

@@ -35,15 +35,16 @@ Rung rung_of(ReclaimStrategy strategy) {
   return Rung::offload;
 }
 
-std::optional<Bytes> shortage_of(const std::vector<Shortage>& shortages, std::string_view device,
-                                 MonoTime now) {
-  std::optional<Bytes> most;
-  for (const Shortage& each : shortages) {
-    if (each.device == device && now < each.until) {
-      most = std::max(most.value_or(Bytes{}), each.bytes);
-    }
-  }
-  return most;
+/// Null where nothing is missing.
+const Shortage* shortage_of(const std::vector<Shortage>& shortages, std::string_view device,
+                            MonoTime now) {
+  const auto found = std::ranges::find_if(
+      shortages, [&](const Shortage& each) { return each.device == device && now < each.until; });
+  return found == shortages.end() ? nullptr : &*found;
+}
+
+bool is_grave(const Shortage* shortage) {
+  return shortage != nullptr && shortage->severity >= Severity::critical;
 }
 
 Bytes part_of(Bytes whole, double share) {
@@ -88,8 +89,7 @@ std::vector<Remedy> remedies(const api::View& view, std::string_view device, boo
 
 /// A GPU that rests near full is the usual state of an inference server. Only an allocation that
 /// failed, or an administrator who says so, makes it an emergency (contract G5).
-LadderLook look_at(const GpuReading& gpu, const config::Config& config,
-                   std::optional<Bytes> shortage) {
+LadderLook look_at(const GpuReading& gpu, const config::Config& config, const Shortage* shortage) {
   const GpuMemory& memory = *gpu.memory;
   const double percent = memory.percent_without_balloons();
   const policy::Thresholds& t = config.thresholds;
@@ -100,12 +100,12 @@ LadderLook look_at(const GpuReading& gpu, const config::Config& config,
   if (percent > 100 * t.memory_pressure_threshold) {
     look.pressure = percent > t.gpu_memory_critical ? Severity::critical : Severity::warning;
   }
-  if (shortage && memory.free < *shortage) {
+  if (shortage != nullptr && memory.free < shortage->bytes) {
     look.used = memory.total - memory.free;  // Balloons are in its way, too.
-    look.line = memory.total - *shortage;
-    look.pressure = std::max(look.pressure, std::optional(Severity::critical));
+    look.line = memory.total - shortage->bytes;
+    look.pressure = std::max(look.pressure, std::optional(shortage->severity));
   }
-  const bool may_be_emergency = shortage.has_value() || config.recovery.gpu_emergency;
+  const bool may_be_emergency = is_grave(shortage) || config.recovery.gpu_emergency;
   if (may_be_emergency && percent > t.gpu_memory_emergency) {
     look.pressure = Severity::emergency;
   }
@@ -113,7 +113,7 @@ LadderLook look_at(const GpuReading& gpu, const config::Config& config,
 }
 
 LadderLook look_at(const Sampled<HostReading>& host, const config::Config& config,
-                   std::optional<Bytes> shortage) {
+                   const Shortage* shortage) {
   const HostReading& reading = host.value;
   const policy::Thresholds& t = config.thresholds;
   LadderLook look{.used = reading.used(),
@@ -124,9 +124,9 @@ LadderLook look_at(const Sampled<HostReading>& host, const config::Config& confi
     look.pressure =
         reading.used_percent() > t.cpu_memory_critical ? Severity::critical : Severity::warning;
   }
-  if (shortage && reading.available < *shortage) {
-    look.line = std::min(look.line, reading.total - *shortage);
-    look.pressure = std::max(look.pressure, std::optional(Severity::critical));
+  if (shortage != nullptr && reading.available < shortage->bytes) {
+    look.line = std::min(look.line, reading.total - shortage->bytes);
+    look.pressure = std::max(look.pressure, std::optional(shortage->severity));
   }
   if (reading.available < policy::host_lines(reading.total, t).emergency) {
     look.pressure = Severity::emergency;
@@ -152,11 +152,11 @@ std::vector<PressedDevice> pressed_devices(const api::View& view,
     if (!gpu.fresh || !gpu.reading->memory || who.unified_memory) {
       continue;  // Unified memory is the host's.
     }
-    const auto shortage = shortage_of(shortages, who.uuid, now);
+    const Shortage* const shortage = shortage_of(shortages, who.uuid, now);
     PressedDevice device{who.uuid, fmt::format("GPU {} ({})", who.index, who.name),
                          look_at(*gpu.reading, config, shortage)};
-    device.look.remedies = remedies(
-        view, who.uuid, gpu.levels.memory == Level::critical || shortage.has_value(), now);
+    device.look.remedies =
+        remedies(view, who.uuid, gpu.levels.memory == Level::critical || is_grave(shortage), now);
     devices.push_back(std::move(device));
   }
   return devices;

@@ -15,7 +15,8 @@ namespace levee::engine {
 struct Shortage {
   std::string device;  ///< A GPU's UUID, or "host".
   Bytes bytes;
-  MonoTime until;  ///< Forgotten then.
+  MonoTime until;                          ///< Forgotten then.
+  Severity severity = Severity::critical;  ///< How far others go for it.
 };
 
 /// A device that recovery looks after: the host, and every whole GPU or MIG instance that can be

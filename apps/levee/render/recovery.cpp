@@ -37,12 +37,12 @@ std::string remedies_of(const Json& device) {
 }
 
 std::string device_lines(const Json& device, const Style& style) {
-  std::string text = line({{fmt::format("{}: {} in use, line at {}, ", text_of(device, "label"),
-                                        bytes_of(device, "used_bytes"),
-                                        bytes_of(device, "line_bytes")),
-                            Color::plain},
-                           pressure_of(device)},
-                          style);
+  std::string text =
+      line({{fmt::format("{}: {} in use, line at {}, ", text_of(device, "label"),
+                         bytes_of(device, "used_bytes"), bytes_of(device, "line_bytes")),
+             Color::plain},
+            pressure_of(device)},
+           style);
   const Json& under_way = member_at(device, "under_way");
   if (under_way.is_object()) {
     text += fmt::format("  now: {} {}\n", text_of(under_way, "step"), text_of(under_way, "target"));

@@ -126,6 +126,13 @@ TEST(PressedDevices, WantWhatAnAllocationDidNotGet) {
             std::nullopt);
 }
 
+TEST(PressedDevices, DoForAUserOnlyWhatCostsOthersNothing) {
+  const std::vector<Shortage> wanted{{kGpu, gib(10), example_now().mono + 1s, Severity::warning}};
+  EXPECT_EQ(look(view_with({gpu_using(95, 60)}), wanted).look.pressure, Severity::warning);
+  const PressedDevice full = look(view_with({gpu_using(97)}), wanted);
+  EXPECT_EQ(full.look.pressure, Severity::critical) << "as without the report";
+}
+
 TEST(PressedDevices, AreThoseThatCanBeJudgedAndHaveMemoryOfTheirOwn) {
   EXPECT_TRUE(look(view_with({api::lost(gpu_using(99))})).name.empty());
   GpuReading unified = gpu_using(99);
