@@ -84,6 +84,8 @@ enum class EventKind {
   reclaim_joined,     ///< A process said what memory it can give back.
   reclaim_left,       ///< It no longer does.
   reclaim_asked,      ///< It was asked for memory; `details` say what came of it.
+  recovery_step,      ///< Something was done about memory pressure; `details` say what it brought.
+  recovery_lifted,    ///< Work that was told to pause may go on.
 };
 
 [[nodiscard]] std::string_view to_string(EventKind kind) noexcept;

@@ -153,6 +153,10 @@ std::string_view to_string(EventKind kind) noexcept {
       return "incident_lost";
     case EventKind::recording_stopped:
       return "recording_stopped";
+    case EventKind::recovery_step:
+      return "recovery_step";
+    case EventKind::recovery_lifted:
+      return "recovery_lifted";
     case EventKind::reclaim_joined:
       return "reclaim_joined";
     case EventKind::reclaim_left:

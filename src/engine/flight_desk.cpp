@@ -114,6 +114,7 @@ void FlightDesk::feed(const Readings& readings, const api::GuardView& guard,
   tick_.daemon.sinks.clear();
   tick_.daemon.protection = {};
   tick_.daemon.reclaim = nullptr;
+  tick_.daemon.recovery = nullptr;
   if (tick_.readings.processes) {
     tick_.readings.processes->listed = nullptr;
   }

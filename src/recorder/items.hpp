@@ -51,7 +51,7 @@ struct TickItem {
   Readings readings;
   api::GuardView guard;
   api::DaemonView
-      daemon;  ///< Without store, sinks, protection and reclaim: no event depends on them.
+      daemon;  ///< What only its readers see is left out (see FlightDesk).
   Now now;
   std::vector<std::string> told;
 };

@@ -33,7 +33,7 @@ TEST(Names, AreThoseOfTheContract) {
 
 TEST(Names, AreDistinctWithinAnEnumeration) {
   EXPECT_EQ(names<ErrorCode>(static_cast<std::size_t>(ErrorCode::internal) + 1).size(), 9U);
-  EXPECT_EQ(names<EventKind>(static_cast<std::size_t>(EventKind::reclaim_asked) + 1).size(), 23U);
+  EXPECT_EQ(names<EventKind>(static_cast<std::size_t>(EventKind::recovery_lifted) + 1).size(), 25U);
 }
 
 TEST(Names, SeveritiesAndLevelsCompareByGravity) {
