@@ -54,12 +54,12 @@ class Machine {
       gpu.power_watts = static_cast<double>(random_() % 700);
       for (std::size_t i = 0; i < 4; ++i) {
         const ProcessReading& process = processes_[static_cast<std::size_t>(index) * 4 + i];
-        gpu.processes->push_back({.pid = process.identity->id.pid,
-                                  .memory = mib(random_() % 20'000),
-                                  .identity = process.identity,
-                                  .rss = process.rss,
-                                  .cpu_percent = {},
-                                  .growth_per_second = {}});
+        GpuProcess on_gpu;
+        on_gpu.pid = process.identity->id.pid;
+        on_gpu.memory = mib(random_() % 20'000);
+        on_gpu.identity = process.identity;
+        on_gpu.rss = process.rss;
+        gpu.processes->push_back(std::move(on_gpu));
       }
       tick.readings.gpus.gpus.push_back(std::move(gpu));
     }

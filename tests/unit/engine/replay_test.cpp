@@ -145,13 +145,11 @@ class RandomDay {
                          gpu_[index], now().mono);
       const auto pid = static_cast<pid_t>(10 + index);
       const auto known = identities_.find(pid);
-      gpu.processes = {
-          GpuProcess{.pid = pid,
-                     .memory = mib(random_() % 50'000),
-                     .identity = known == identities_.end() ? nullptr : known->second.identity,
-                     .rss = {},
-                     .cpu_percent = {},
-                     .growth_per_second = {}}};
+      GpuProcess process;
+      process.pid = pid;
+      process.memory = mib(random_() % 50'000);
+      process.identity = known == identities_.end() ? nullptr : known->second.identity;
+      gpu.processes = {process};
       gpu.memory->balloons = mib(random_() % 20'000);
       if (random_() % 25 == 0) {
         gpu.condition = GpuCondition::lost;

@@ -18,6 +18,14 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kUuid = "GPU-0";
 
+GpuProcess on_gpu(pid_t pid, Bytes memory, const ProcessReading& process) {
+  GpuProcess made;
+  made.pid = pid;
+  made.memory = memory;
+  made.identity = process.identity;
+  return made;
+}
+
 /// Four minutes in which `hog` fills GPU 0 from 20 % to `peak`, at a rate that never changes.
 std::vector<Item> gpu_story(double peak, std::shared_ptr<const api::LedgerView> ledger = nullptr) {
   std::vector<Item> items{opening_of()};
@@ -27,18 +35,7 @@ std::vector<Item> gpu_story(double peak, std::shared_ptr<const api::LedgerView> 
     const double percent = 20 + (peak - 20) * second / 240;
     GpuReading gpu = test::gpu_with(0, 50, percent, test::at(std::chrono::seconds{second}).mono);
     const Bytes used = gpu.memory->total - gpu.memory->free;
-    gpu.processes = {GpuProcess{.pid = 80,
-                                .memory = gib(10),
-                                .identity = quiet.identity,
-                                .rss = {},
-                                .cpu_percent = {},
-                                .growth_per_second = {}},
-                     GpuProcess{.pid = 77,
-                                .memory = used - gib(11),
-                                .identity = hog.identity,
-                                .rss = {},
-                                .cpu_percent = {},
-                                .growth_per_second = {}}};
+    gpu.processes = {on_gpu(80, gib(10), quiet), on_gpu(77, used - gib(11), hog)};
     TickItem tick =
         tick_of(std::chrono::seconds{second}, test::host_using(30), {hog, quiet}, {gpu});
     tick.daemon.ledger = ledger;
