@@ -18,10 +18,10 @@ namespace {
 using namespace levee;
 
 constexpr double kWindow = 300;
-constexpr double kEvery = 10;     ///< Seconds between two questions.
-constexpr double kSoon = 900;     ///< Errors count where the memory is full within this.
-constexpr double kAlarm = 600;    ///< "Full within this" is an alarm, …
-constexpr double kFalse = 1200;   ///< … and a false one if it is not full within this.
+constexpr double kEvery = 10;    ///< Seconds between two questions.
+constexpr double kSoon = 900;    ///< Errors count where the memory is full within this.
+constexpr double kAlarm = 600;   ///< "Full within this" is an alarm, …
+constexpr double kFalse = 1200;  ///< … and a false one if it is not full within this.
 constexpr int kTracesPerKind = 40;
 
 /// Seconds until a line of least squares reaches `limit`.
@@ -51,7 +51,7 @@ struct Score {
   std::size_t calm = 0;  ///< Questions with no full memory near.
   std::size_t false_alarms = 0;
   std::size_t needless = 0;  ///< Of those: while nothing rose.
-  std::size_t urgent = 0;  ///< Questions at which it is full within kAlarm / 2.
+  std::size_t urgent = 0;    ///< Questions at which it is full within kAlarm / 2.
   std::size_t warned = 0;
   std::size_t false_series = 0;  ///< Series with at least one false alarm.
   std::size_t series = 0;
@@ -126,14 +126,15 @@ void judge(const bench::Trace& trace, Pair& pair) {
     const bool is_known = now > trace.rises_since;
     pair.ours.add(said.full ? std::optional(said.full->in) : std::nullopt, truth, is_known, rises);
     if (is_known && said.full && truth && *truth <= kSoon) {
-      pair.ours.bounded += said.full->soonest <= *truth &&
-                           (!said.full->latest || *said.full->latest >= *truth);
+      pair.ours.bounded +=
+          said.full->soonest <= *truth && (!said.full->latest || *said.full->latest >= *truth);
     }
     pair.line.add(least_squares(seen, now, trace.limit), truth, is_known, rises);
     if (std::getenv("VERBOSE")) {
       fmt::print("{} now {} truth {:.0f} said {:.0f} {} {} line {:.0f}\n", trace.kind, now,
                  truth.value_or(-1), said.full ? said.full->in : -1, to_string(said.pattern),
-                 said.why_none ? to_string(*said.why_none) : "", least_squares(seen, now, trace.limit).value_or(-1));
+                 said.why_none ? to_string(*said.why_none) : "",
+                 least_squares(seen, now, trace.limit).value_or(-1));
     }
   }
   ++pair.ours.series, ++pair.line.series;
@@ -143,14 +144,16 @@ void judge(const bench::Trace& trace, Pair& pair) {
 
 void show(std::string_view name, const Pair& pair) {
   const auto& [ours, line] = pair;
-  fmt::print("{:<22} {:>5} | {:>5.1f} {:>5.1f} {:>4.0f} {:>4.0f} {:>4.0f} | {:>5.1f} {:>5.1f} {:>4.0f} | {:>5} | {:>5.2f} {:>5.2f} | {:>5.2f} {:>5.2f} | {:>3} {:>3} / {}\n",
-             name, ours.soon, 100 * middle(ours.errors), 100 * middle(ours.answered),
-             percent(ours.answered.size(), ours.soon), percent(ours.warned, ours.urgent),
-             percent(ours.bounded, ours.answered.size()),
-             100 * middle(line.errors), 100 * middle(line.answered), percent(line.warned, line.urgent),
-             ours.calm, percent(ours.false_alarms, ours.calm), percent(line.false_alarms, line.calm),
-             percent(ours.needless, ours.calm), percent(line.needless, line.calm),
-             ours.false_series, line.false_series, ours.series);
+  fmt::print(
+      "{:<22} {:>5} | {:>5.1f} {:>5.1f} {:>4.0f} {:>4.0f} {:>4.0f} | {:>5.1f} {:>5.1f} {:>4.0f} | "
+      "{:>5} | {:>5.2f} {:>5.2f} | {:>5.2f} {:>5.2f} | {:>3} {:>3} / {}\n",
+      name, ours.soon, 100 * middle(ours.errors), 100 * middle(ours.answered),
+      percent(ours.answered.size(), ours.soon), percent(ours.warned, ours.urgent),
+      percent(ours.bounded, ours.answered.size()), 100 * middle(line.errors),
+      100 * middle(line.answered), percent(line.warned, line.urgent), ours.calm,
+      percent(ours.false_alarms, ours.calm), percent(line.false_alarms, line.calm),
+      percent(ours.needless, ours.calm), percent(line.needless, line.calm), ours.false_series,
+      line.false_series, ours.series);
 }
 
 }  // namespace

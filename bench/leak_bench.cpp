@@ -16,8 +16,8 @@ using namespace levee;
 constexpr double kMb = 1024 * 1024;
 constexpr double kHour = 3600;
 constexpr double kDay = 24 * kHour;
-constexpr double kEvery = 10;   ///< Seconds between two samples.
-constexpr double kAsk = 300;    ///< And between two questions.
+constexpr double kEvery = 10;  ///< Seconds between two samples.
+constexpr double kAsk = 300;   ///< And between two questions.
 constexpr int kWorkers = 200;
 
 struct Band {
@@ -41,7 +41,8 @@ double middle(std::vector<double> values) {
 int main(int argc, char** argv) {
   const bool tuning = argc > 1 && std::strcmp(argv[1], "--tuning") == 0;
   std::vector<Band> bands;
-  for (const auto& [least, most] : {std::pair{1.0, 3.0}, {3.0, 10.0}, {10.0, 30.0}, {30.0, 100.0}, {100.0, 500.0}}) {
+  for (const auto& [least, most] :
+       {std::pair{1.0, 3.0}, {3.0, 10.0}, {10.0, 30.0}, {30.0, 100.0}, {100.0, 500.0}}) {
     bands.push_back({least, most, {}, {}, 0});
   }
   int healthy = 0;
@@ -72,7 +73,8 @@ int main(int argc, char** argv) {
         for (Band& band : bands) {
           if (worker.leak_per_hour >= band.least * kMb && worker.leak_per_hour < band.most * kMb) {
             band.delays.push_back(*found / kHour);
-            band.errors.push_back(std::abs(report.bytes_per_hour->likely / worker.leak_per_hour - 1));
+            band.errors.push_back(
+                std::abs(report.bytes_per_hour->likely / worker.leak_per_hour - 1));
           }
         }
       }
@@ -80,22 +82,26 @@ int main(int argc, char** argv) {
     if (worker.leak_per_hour == 0) {
       ++healthy;
       accused += was_accused;
-      if (was_accused && std::getenv("VERBOSE")) fmt::print("accused {}: {}\n", i, worker.describe());
+      if (was_accused && std::getenv("VERBOSE"))
+        fmt::print("accused {}: {}\n", i, worker.describe());
     } else {
       too_early += was_accused;
       for (Band& band : bands) {
-        band.leaks += worker.leak_per_hour >= band.least * kMb && worker.leak_per_hour < band.most * kMb;
+        band.leaks +=
+            worker.leak_per_hour >= band.least * kMb && worker.leak_per_hour < band.most * kMb;
       }
     }
   }
-  fmt::print("{} workers ({} set), watched for 24 h, a sample every {} s, a question every {} s\n", kWorkers,
-             tuning ? "tuning" : "test", kEvery, kAsk);
-  fmt::print("{:>14} {:>7} {:>7} {:>16} {:>12}\n", "MB an hour", "leaking", "found", "median delay", "rate off by");
+  fmt::print("{} workers ({} set), watched for 24 h, a sample every {} s, a question every {} s\n",
+             kWorkers, tuning ? "tuning" : "test", kEvery, kAsk);
+  fmt::print("{:>14} {:>7} {:>7} {:>16} {:>12}\n", "MB an hour", "leaking", "found", "median delay",
+             "rate off by");
   for (const Band& band : bands) {
     fmt::print("{:>6} to {:>4} {:>7} {:>7} {:>14.1f} h {:>10.0f} %\n", band.least, band.most,
                band.leaks, band.delays.size(), middle(band.delays), 100 * middle(band.errors));
   }
-  fmt::print("healthy workers: {}, accused at least once: {}; leaking ones accused too early: {}\n"
-             "verdicts on memory that did not leak: {}, false: {} ({:.3f} %)\n",
-             healthy, accused, too_early, verdicts, false_verdicts, 100.0 * false_verdicts / verdicts);
+  fmt::print(
+      "healthy workers: {}, accused at least once: {}; leaking ones accused too early: {}\n"
+      "verdicts on memory that did not leak: {}, false: {} ({:.3f} %)\n",
+      healthy, accused, too_early, verdicts, false_verdicts, 100.0 * false_verdicts / verdicts);
 }

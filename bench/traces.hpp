@@ -32,8 +32,8 @@ struct Trace {
 /// What differs between the two sets, apart from the seeds.
 struct Ranges {
   double limit_gib = 24;
-  double noise_most = 0.004;     ///< Of the limit.
-  double full_least_minutes = 2; ///< How long a rise takes until the memory is full.
+  double noise_most = 0.004;      ///< Of the limit.
+  double full_least_minutes = 2;  ///< How long a rise takes until the memory is full.
   double full_most_minutes = 30;
   double tooth_least_seconds = 15;
   double tooth_most_seconds = 150;
@@ -56,8 +56,8 @@ class TraceMaker {
   TraceMaker(const Ranges& ranges, unsigned seed) : ranges_(ranges), random_(seed) {}
 
   static std::vector<std::string> kinds() {
-    return {"ramp",       "accelerating", "stairs",     "leak under load", "recovery, then a rise",
-            "step",       "saw-tooth",    "plateau",    "noisy flat",      "recovery",
+    return {"ramp",       "accelerating", "stairs",  "leak under load", "recovery, then a rise",
+            "step",       "saw-tooth",    "plateau", "noisy flat",      "recovery",
             "come and go"};
   }
 
@@ -70,7 +70,11 @@ class TraceMaker {
     const double memory = kind == "noisy flat" ? uniform(0, 0.95) : uniform(0, 0.5);
     const double rough = kind == "noisy flat" ? uniform(0.002, 0.03) : noise;
     double drift = 0;
-    Trace trace{.kind = kind, .limit = ranges_.limit_gib * 1024 * 1024 * 1024, .points = {}, .rises_since = rises_since_, .rises = {}};
+    Trace trace{.kind = kind,
+                .limit = ranges_.limit_gib * 1024 * 1024 * 1024,
+                .points = {},
+                .rises_since = rises_since_,
+                .rises = {}};
     for (int t = 0; t < seconds; ++t) {
       drift = memory * drift + std::sqrt(1 - memory * memory) * rough * normal();
       const double value = std::clamp(share(t), 0.0, 1.0);
@@ -154,7 +158,8 @@ class TraceMaker {
       const bool bends = uniform(0, 1) < 0.5;
       return [=](double t) {
         const double since = std::max(0.0, t - rest);
-        const double done = bends ? 1 - std::exp(-3 * since / length) : std::min(1.0, since / length);
+        const double done =
+            bends ? 1 - std::exp(-3 * since / length) : std::min(1.0, since / length);
         return base + (top - base) * done;
       };
     }

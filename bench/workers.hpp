@@ -60,10 +60,11 @@ class Worker {
   }
 
   [[nodiscard]] std::string describe() const {
-    return fmt::format("base {:.0f} MB, warm-up {:.0f} MB in {:.0f} s, teeth {:.0f} MB of {:.0f} s, "
-                       "steps {:.0f} MB every {:.1f} h, drift {:.0f} MB, noise {:.1f} MB",
-                       base_ / kMb, warm_size_ / kMb, warm_seconds_, tooth_size_ / kMb, tooth_seconds_,
-                       step_size_ / kMb, step_hours_, drift_ / kMb, noise_ / kMb);
+    return fmt::format(
+        "base {:.0f} MB, warm-up {:.0f} MB in {:.0f} s, teeth {:.0f} MB of {:.0f} s, "
+        "steps {:.0f} MB every {:.1f} h, drift {:.0f} MB, noise {:.1f} MB",
+        base_ / kMb, warm_size_ / kMb, warm_seconds_, tooth_size_ / kMb, tooth_seconds_,
+        step_size_ / kMb, step_hours_, drift_ / kMb, noise_ / kMb);
   }
 
  private:

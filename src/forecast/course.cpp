@@ -16,7 +16,7 @@ constexpr double kNotableRise = 5;
 /// A slope that changes by less than this share of itself is one slope.
 constexpr double kNotableBend = 0.3;
 /// A curve that points lie further from, in noise, is none.
-constexpr double kGoodFit = 1.5;
+constexpr double kGoodFit = 2;
 /// Turns of less than this share of the range, or so many times the noise, are no swings.
 constexpr double kNotableSwing = 0.25;
 constexpr double kSwingOverNoise = 6;
@@ -36,8 +36,8 @@ struct Swings {
 
 Swings look_for_swings(std::span<const Point> points, double noise, double scale) {
   const auto [least, most] = std::ranges::minmax(points, {}, &Point::y);
-  const double notable = std::max(
-      {kSwingOverNoise * noise, kNotableSwing * (most.y - least.y), kLeastSwing * scale});
+  const double notable =
+      std::max({kSwingOverNoise * noise, kNotableSwing * (most.y - least.y), kLeastSwing * scale});
   Swings swings{.all = swings_of(points, notable), .usual_fall = 0, .falls = 0};
   std::vector<double> falls;
   for (const Swing& swing : swings.all) {
@@ -233,7 +233,7 @@ std::optional<std::size_t> break_out(std::span<const Point> points, const Swings
   }
   const double peak = std::ranges::max(points.first(last.from + 1), {}, &Point::y).y;
   return points.back().y > peak + kBreakOut * swings.usual_fall ? std::optional(last.from)
-                                                                 : std::nullopt;
+                                                                : std::nullopt;
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_queue(root, chosen);
   declare_alerts(root, chosen);
   declare_fit(root, chosen);
+  declare_forecast(root, chosen);
   declare_validate(root, chosen);
   declare_models(root, chosen);
   declare_history(root, chosen);
