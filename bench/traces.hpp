@@ -18,8 +18,9 @@ struct Trace {
   std::string kind;
   double limit = 0;
   std::vector<MemoryPoint> points;  ///< One a second.
-  double rises_since = 0;           ///< What fills it goes on since then.
-  std::vector<char> rises;          ///< At each point: it really goes up, and not for a tooth.
+  double blind = 1200;      ///< Seconds at the end of which it is not known what comes after them.
+  double rises_since = 0;   ///< What fills it goes on since then.
+  std::vector<char> rises;  ///< At each point: it really goes up, and not for a tooth.
 
   /// When it is full for the first time.
   [[nodiscard]] std::optional<double> full_at() const {
@@ -73,6 +74,7 @@ class TraceMaker {
     Trace trace{.kind = kind,
                 .limit = ranges_.limit_gib * 1024 * 1024 * 1024,
                 .points = {},
+                .blind = 1200,
                 .rises_since = rises_since_,
                 .rises = {}};
     for (int t = 0; t < seconds; ++t) {

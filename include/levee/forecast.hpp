@@ -1,4 +1,5 @@
-// Forecast: what a memory's use comes to, and when the memory is full. Start with forecast_memory().
+// Forecast: what a memory's use comes to, and when the memory is full. Start with
+// forecast_memory().
 //
 //   std::vector<levee::MemoryPoint> use = …;                       // {seconds, bytes}, any origin
 //   const auto forecast = levee::forecast_memory(use, {.now = 300, .limit = levee::gib(24)});
@@ -35,7 +36,7 @@ enum class Pattern {
   accelerating,  ///< Faster and faster.
   slowing,       ///< Still rising, but less and less.
   falling,
-  saw_tooth,     ///< Up and down, again and again.
+  saw_tooth,  ///< Up and down, again and again.
 };
 
 /// Why there is no time to full.
@@ -59,7 +60,8 @@ struct ForecastQuestion {
   double now = 0;  ///< On the clock of the points; points of the future are left out.
   std::optional<Bytes> limit = std::nullopt;  ///< What "full" means.
   std::chrono::duration<double> ahead{60};    ///< projected is for then; 0 or more.
-  /// Only points of the last `window` count. What is further away than twelve windows is too_far.
+  /// Only points of the last `window` count. What is further away than twelve times that is
+  /// too_far.
   std::chrono::duration<double> window{300};
 };
 
@@ -79,10 +81,10 @@ struct TimeToFull {
 
 struct Forecast {
   Pattern pattern = Pattern::unknown;
-  std::size_t samples = 0;      ///< That count: usable ones within the window.
-  double covered_seconds = 0;   ///< From the oldest to the newest of them.
-  double regime_seconds = 0;    ///< How long it has gone on as it does now.
-  std::optional<double> level;  ///< Bytes used now, without noise.
+  std::size_t samples = 0;                 ///< That count: usable ones within the window.
+  double covered_seconds = 0;              ///< From the oldest to the newest of them.
+  double regime_seconds = 0;               ///< How long it has gone on as it does now.
+  std::optional<double> level;             ///< Bytes used now, without noise.
   std::optional<double> bytes_per_second;  ///< 0 where there is no growth that can be told.
   std::optional<Projected> projected;      ///< `ahead` from now, within 0 … limit.
   std::optional<TimeToFull> full;

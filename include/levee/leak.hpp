@@ -43,8 +43,8 @@ struct LeakReport {
     double low = 0;
     double high = 0;
   };
-  std::optional<Growth> bytes_per_hour;      ///< Set exactly where it leaks.
-  std::optional<double> seconds_to_limit;    ///< Where it leaks and there is a limit.
+  std::optional<Growth> bytes_per_hour;    ///< Set exactly where it leaks.
+  std::optional<double> seconds_to_limit;  ///< Where it leaks and there is a limit.
 };
 
 class LeakDetector {
@@ -62,7 +62,7 @@ class LeakDetector {
   /// The lows of even spans of time, the newest last.
   struct Lows {
     double width = 0;
-    std::vector<MemoryPoint> done;  ///< Where each low was.
+    std::vector<MemoryPoint> done;   ///< Where each low was.
     std::optional<MemoryPoint> low;  ///< Of the span that is under way.
     double begin = 0;                ///< And when that began.
   };

@@ -15,8 +15,9 @@ constexpr double kSignificant = 3;
 constexpr double kNotableRise = 5;
 /// A slope that changes by less than this share of itself is one slope.
 constexpr double kNotableBend = 0.3;
-/// A curve that points lie further from, in noise, is none.
+/// A curve that points lie further from, in noise and in shares of the rise, is none.
 constexpr double kGoodFit = 2;
+constexpr double kGoodFitOfRise = 0.01;
 /// Turns of less than this share of the range, or so many times the noise, are no swings.
 constexpr double kNotableSwing = 0.25;
 constexpr double kSwingOverNoise = 6;
@@ -25,6 +26,8 @@ constexpr double kLeastSwing = 0.02;
 /// e to more than this is more memory than there is; to less, it is no curve.
 constexpr double kMostExponent = 50;
 constexpr double kNoExponent = 1e-9;
+/// Jobs that load one after the other make a few steps, too.
+constexpr std::size_t kLeastSteps = 4;
 /// A peak this much of a usual fall above all before is no tooth of the same saw.
 constexpr double kBreakOut = 0.3;
 
@@ -117,7 +120,8 @@ std::optional<Course> parabola_from(std::span<const Point> points, std::size_t f
   const bool is_bent = std::abs(curve->bend) > kSignificant * curve->bend_error &&
                        std::abs(curve->bend) * span > kNotableBend * line->slope;
   // A sharp bend is no parabola: it goes on along its newest part.
-  if (!is_bent || curve->scatter > kGoodFit * noise || !(curve->slope > 0)) {
+  const double close = std::max(kGoodFit * noise, kGoodFitOfRise * line->slope * span);
+  if (!is_bent || curve->scatter > close || !(curve->slope > 0)) {
     return std::nullopt;
   }
   return Course{.pattern = curve->bend > 0 ? Pattern::accelerating : Pattern::slowing,
@@ -140,7 +144,7 @@ std::optional<Course> curved(std::span<const Point> points, std::span<const Piec
   return std::nullopt;
 }
 
-/// A rise in stairs: three steps up or more, none much larger than the others, the last one not
+/// A rise in stairs: several steps up, none much larger than the others, the last one not
 /// long ago.
 std::optional<Course> stairs(std::span<const Point> points, std::span<const Piece> pieces,
                              double noise) {
@@ -159,7 +163,7 @@ std::optional<Course> stairs(std::span<const Point> points, std::span<const Piec
     }
     --first;
   }
-  if (heights.size() < 3) {
+  if (heights.size() < kLeastSteps) {
     return std::nullopt;
   }
   double total = 0;
@@ -182,6 +186,9 @@ std::optional<Course> stairs(std::span<const Point> points, std::span<const Piec
 /// The course of a series that does not go up and down: its newest regime.
 Course newest_regime(std::span<const Point> points, double noise) {
   const std::vector<Piece> pieces = pieces_of(points, noise);
+  if (auto course = curved(points, pieces, noise)) {
+    return *course;
+  }
   if (auto course = stairs(points, pieces, noise)) {
     return *course;
   }
@@ -191,9 +198,6 @@ Course newest_regime(std::span<const Point> points, double noise) {
     course.pattern = Pattern::unknown;
     course.why_none = NoEstimate::just_changed;
     return course;
-  }
-  if (auto course = curved(points, pieces, noise)) {
-    return *course;
   }
   return straight(points, last.first, noise);
 }

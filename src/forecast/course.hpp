@@ -11,8 +11,9 @@
 
 namespace levee::forecast {
 
-/// y ≈ level + slope × (e^(growth × x) − 1) / growth from now on; a line where growth is 0. The slope
-/// doubles, or halves, in even times: memory that feeds on itself, or fills up what there is to fill.
+/// y ≈ level + slope × (e^(growth × x) − 1) / growth from now on; a line where growth is 0. The
+/// slope doubles, or halves, in even times: memory that feeds on itself, or fills up what there is
+/// to fill.
 struct Course {
   Pattern pattern = Pattern::unknown;
   std::size_t first = 0;  ///< The point since which it goes on so.

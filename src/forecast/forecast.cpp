@@ -17,9 +17,13 @@ using forecast::Point;
 constexpr double kLeastNoise = 2e-4;
 /// A regime whose begin was seen says something of so many times its own length, …
 constexpr double kReach = 3;
-/// … and one that is older than the window of so many windows.
-constexpr double kReachOfWindow = 12;
+/// … and one that is older than what was seen of so many times that.
+constexpr double kReachOfOld = 12;
 constexpr double kStaleShare = 0.2;
+/// Samples closer together, in seconds, are of one instant.
+constexpr double kLeastCovered = 1e-6;
+/// Nobody asks beyond thirty years.
+constexpr double kMostAhead = 1e9;
 /// Standard errors in an interval, and what regimes change beyond what noise explains.
 constexpr double kErrors = 1.6;
 constexpr double kGrowthError = 0.5;
@@ -36,9 +40,8 @@ Course erring(Course course, double sign) {
 
 Projected project(const Course& course, double ahead, double most) {
   const auto value = [&](const Course& one) { return std::clamp(one.level_at(ahead), 0.0, most); };
-  return {.bytes = value(course),
-          .low = value(erring(course, -1)),
-          .high = value(erring(course, 1))};
+  return {
+      .bytes = value(course), .low = value(erring(course, -1)), .high = value(erring(course, 1))};
 }
 
 /// Sets `full`, or why there is none.
@@ -76,7 +79,7 @@ Forecast forecast_memory(std::span<const MemoryPoint> points, const ForecastQues
     answer.why_none = NoEstimate::stale;
     return answer;
   }
-  if (all.size() < kForecastLeastSamples) {
+  if (all.size() < kForecastLeastSamples || answer.covered_seconds < kLeastCovered) {
     return answer;
   }
   std::vector<Point> few = forecast::thinned(all, forecast::kMostPoints);
@@ -94,15 +97,16 @@ Forecast forecast_memory(std::span<const MemoryPoint> points, const ForecastQues
     return answer;
   }
   answer.bytes_per_second = course.slope;
-  const double ahead = std::max(0.0, question.ahead.count());
+  const double ahead =
+      question.ahead.count() > 0 ? std::min(question.ahead.count(), kMostAhead) : 0;
   answer.projected = project(course, ahead, question.limit ? scale : 1e300);
   if (!course.why_none && !question.limit) {
     answer.why_none = NoEstimate::no_limit;
   }
   if (!answer.why_none) {
-    const bool is_old = course.first == 0 && answer.covered_seconds > 0.9 * window;
+    const bool began_before = course.first == 0;
     judge_full(answer, course, scale,
-               is_old ? kReachOfWindow * window : kReach * answer.regime_seconds);
+               answer.regime_seconds * (began_before ? kReachOfOld : kReach));
   }
   return answer;
 }
@@ -112,8 +116,7 @@ std::optional<double> project_memory_usage(std::span<const MemoryPoint> points, 
   if (total == Bytes{} || !(ahead.count() >= 0) || !std::isfinite(ahead.count())) {
     return std::nullopt;
   }
-  const Forecast forecast =
-      forecast_memory(points, {.now = now, .limit = total, .ahead = ahead});
+  const Forecast forecast = forecast_memory(points, {.now = now, .limit = total, .ahead = ahead});
   if (!forecast.projected) {
     return std::nullopt;
   }

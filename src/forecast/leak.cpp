@@ -12,7 +12,8 @@ namespace {
 using forecast::Point;
 
 constexpr double kFinestSpan = 30;
-constexpr double kCoarser = 4;  ///< Each scale's spans are so much longer than those of the one before.
+constexpr double kCoarser =
+    4;  ///< Each scale's spans are so much longer than those of the one before.
 constexpr std::size_t kLows = 48;
 /// So many must be there: a whole window at the finest scale, which a single tooth could fill else.
 constexpr std::array<std::size_t, 4> kLeastLows{48, 40, 24, 24};
@@ -89,8 +90,7 @@ std::optional<Rise> rise_of(std::span<const Point> lows, double least_share) {
   const double hangs_together = forecast::persistence(rests);
   const bool rises = rise > kRiseOverScatter * line->scatter && rise > least_share * level &&
                      mann_kendall(lows, hangs_together) > kSignificant &&
-                     is_steady(lows, line->slope) && is_spread(lows, rise) &&
-                     !is_slowing(lows, 1);
+                     is_steady(lows, line->slope) && is_spread(lows, rise) && !is_slowing(lows, 1);
   return rises ? std::optional(Rise{line->slope, line->slope_error, span}) : std::nullopt;
 }
 
@@ -118,7 +118,7 @@ LeakDetector::LeakDetector(std::chrono::duration<double> warm_up) : warm_up_(war
 }
 
 void LeakDetector::add(const MemoryPoint& point) {
-  const bool is_usable = std::isfinite(point.seconds) && std::isfinite(point.bytes) &&
+  const bool is_usable = std::isfinite(point.seconds) && point.bytes <= forecast::kMostBytes &&
                          point.bytes >= 0 && (!first_ || point.seconds >= newest_.seconds);
   if (!is_usable) {
     return;
@@ -155,7 +155,8 @@ LeakReport LeakDetector::verdict(double now, std::optional<Bytes> limit) const {
   report.watched_seconds = newest_.seconds - *first_;
   for (std::size_t scale = 0; scale < lows_.size(); ++scale) {
     const Lows& lows = lows_.at(scale);
-    if (lows.done.size() < kLeastLows.at(scale) || now - lows.done.back().seconds > 3 * lows.width) {
+    if (lows.done.size() < kLeastLows.at(scale) ||
+        now - lows.done.back().seconds > 3 * lows.width) {
       continue;
     }
     if (report.verdict == LeakVerdict::unknown) {

@@ -25,7 +25,7 @@ std::vector<Point> in_order(std::span<const MemoryPoint> points, double now, dou
   ready.reserve(points.size());
   for (const MemoryPoint& point : points) {
     const double x = point.seconds - now;
-    if (std::isfinite(x) && std::isfinite(point.bytes) && point.bytes >= 0 && x <= 0 &&
+    if (std::isfinite(x) && point.bytes >= 0 && point.bytes <= kMostBytes && x <= 0 &&
         x >= -window) {
       ready.push_back({x, point.bytes});
     }

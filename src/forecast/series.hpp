@@ -10,6 +10,9 @@
 
 namespace levee::forecast {
 
+/// 2^64: more than there is anywhere; what claims more is no reading.
+inline constexpr double kMostBytes = 18446744073709551616.0;
+
 /// More points than this cost time and say nothing new of a trend.
 inline constexpr std::size_t kMostPoints = 120;
 

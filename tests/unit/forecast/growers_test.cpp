@@ -42,7 +42,8 @@ TEST(Growers, OnADeviceThatNamesNobodyThereAreNone) {
   GpuReading gpu = test::gpu_with(0, 30, 50, test::at(std::chrono::seconds(0)).mono);
   gpu.processes.reset();
   EXPECT_TRUE(growers_on(gpu).processes.empty());
-  gpu.processes = std::vector{GpuProcess{.pid = 9}};
+  gpu.processes.emplace(1);
+  gpu.processes->front().pid = 9;
   gpu.processes->front().growth_per_second = kMb;
   ASSERT_EQ(growers_on(gpu).processes.size(), 1U);
   EXPECT_EQ(growers_on(gpu).processes[0].user, "") << "it cannot be seen from here";

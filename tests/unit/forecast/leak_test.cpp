@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <vector>
 
 namespace levee {
 namespace {
@@ -119,7 +120,7 @@ TEST(LeakDetector, AHigherLimitIsNeverReachedSooner) {
   const LeakDetector detector =
       watched(4, [](double t) { return 1000 + 200 * t / kHour + noise(t); });
   double before = -1;
-  for (const std::uint64_t limit : {0, 1, 2, 8, 1024}) {
+  for (const std::uint64_t limit : {0U, 1U, 2U, 8U, 1024U}) {
     const auto left = detector.verdict(4 * kHour, gib(limit)).seconds_to_limit;
     ASSERT_TRUE(left);
     EXPECT_TRUE(std::isfinite(*left));
