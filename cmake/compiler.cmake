@@ -1,8 +1,8 @@
 # Warnings, sanitizers and the compiler cache: the same for every target.
 
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast
-                    -Woverloaded-virtual -Wconversion -Wsign-conversion -Wnull-dereference
-                    -Wdouble-promotion -Wformat=2)
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+                    -Wnull-dereference -Wdouble-promotion -Wformat=2)
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-Wold-style-cast;-Woverloaded-virtual>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # At -O2 GCC 12 reports null dereferences and uninitialised optionals inside the standard library
   # that do not exist; clang, which does not, sees every file too.
@@ -19,5 +19,6 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()

@@ -11,30 +11,12 @@
 namespace levee::cli {
 namespace {
 
-struct Common {
-  Connection connection;
-  StyleWish style;
-  std::optional<std::string> config;
-  bool json = false;
-};
-
-void add_common(CLI::App& command, Common& common) {
-  command.add_flag("--json", common.json, "As JSON");
-  add_connection(command, common.connection);
-  add_config_file(command, common.config);
-  add_style(command, common.style);
-}
-
-Result<Ledger> open(const Common& common, const Surroundings& surroundings) {
-  return Ledger::open(common.connection, common.config, surroundings);
-}
-
 std::string target_of(const std::string& id) {
   return "/api/v1/balloons?id=" + percent_encoded(id);
 }
 
-int list(const Common& options, const Surroundings& surroundings) {
-  auto ledger = open(options, surroundings);
+int list(const Showing& options, const Surroundings& surroundings) {
+  auto ledger = Ledger::open(options, surroundings);
   const auto balloons =
       ledger ? ledger->call("GET", "/api/v1/balloons") : std::unexpected(std::move(ledger.error()));
   if (!balloons) {
@@ -45,7 +27,7 @@ int list(const Common& options, const Surroundings& surroundings) {
 }
 
 struct SizeOptions {
-  Common common;
+  Showing showing;
   std::string id;
   std::string size;
 };
@@ -59,7 +41,7 @@ Result<void> need_daemon(const Ledger& ledger) {
 }
 
 int resize(const SizeOptions& options, const Surroundings& surroundings) {
-  auto ledger = open(options.common, surroundings);
+  auto ledger = Ledger::open(options.showing, surroundings);
   if (!ledger) {
     return complain(ledger.error());
   }
@@ -78,16 +60,16 @@ int resize(const SizeOptions& options, const Surroundings& surroundings) {
   if (!resized) {
     return complain(resized.error());
   }
-  const auto held = await_balloon(*ledger, options.id, options.common.json, {}, before);
+  const auto held = await_balloon(*ledger, options.id, options.showing.json, {}, before);
   if (!held) {
     return complain(held.error());
   }
-  return print(options.common.json ? pretty(*held)
-                                   : fmt::format("{} holds {}\n", options.id, held_of(*held)));
+  return print(options.showing.json ? pretty(*held)
+                                    : fmt::format("{} holds {}\n", options.id, held_of(*held)));
 }
 
 int pass_on(const SizeOptions& options, const Surroundings& surroundings) {
-  auto ledger = open(options.common, surroundings);
+  auto ledger = Ledger::open(options.showing, surroundings);
   if (!ledger) {
     return complain(ledger.error());
   }
@@ -101,18 +83,18 @@ int pass_on(const SizeOptions& options, const Surroundings& surroundings) {
     return complain(passed.error());
   }
   const Bytes bytes{static_cast<std::uint64_t>(number_at(*passed, "passed_on_bytes").value_or(0))};
-  return print(options.common.json
+  return print(options.showing.json
                    ? pretty(*passed)
                    : fmt::format("{} passed on {}\n", options.id, format_bytes(bytes)));
 }
 
 struct OneOptions {
-  Common common;
+  Showing showing;
   std::vector<std::string> ids;
 };
 
 int release(const OneOptions& options, const Surroundings& surroundings) {
-  auto ledger = open(options.common, surroundings);
+  auto ledger = Ledger::open(options.showing, surroundings);
   if (!ledger) {
     return complain(ledger.error());
   }
@@ -123,22 +105,13 @@ int release(const OneOptions& options, const Surroundings& surroundings) {
       code = complain(answer.error());
       continue;
     }
-    const std::string text = options.common.json ? pretty(*answer) : fmt::format("{} let go\n", id);
+    const std::string text =
+        options.showing.json ? pretty(*answer) : fmt::format("{} let go\n", id);
     if (const int printed = print(text); printed != kOk) {
       return printed;
     }
   }
   return code;
-}
-
-template <class Options>
-void run_with(CLI::App& command, const std::shared_ptr<Options>& options, Run& chosen,
-              int (*run)(const Options&, const Surroundings&)) {
-  command.callback([options, run, &chosen] {
-    chosen = [options, run](const Surroundings& surroundings) {
-      return run(*options, surroundings);
-    };
-  });
 }
 
 void declare_sized(CLI::App& parent, Run& chosen, const char* name, const char* what,
@@ -150,7 +123,7 @@ void declare_sized(CLI::App& parent, Run& chosen, const char* name, const char* 
   command->add_option("size", options->size, "On each of its GPUs: 6GB")
       ->required()
       ->type_name("SIZE");
-  add_common(*command, options->common);
+  add_showing(*command, options->showing);
   add_footer(*command, example, codes);
   run_with(*command, options, chosen, run);
 }
@@ -161,13 +134,13 @@ void declare_balloon(CLI::App& root, Run& chosen) {
   CLI::App* const balloon =
       root.add_subcommand("balloon", "GPU memory that is held: list, resize, pass on, release");
   balloon->require_subcommand(0, 1);
-  const auto shown = std::make_shared<Common>();
-  add_common(*balloon, *shown);
+  const auto shown = std::make_shared<Showing>();
+  add_showing(*balloon, *shown);
   add_footer(*balloon, "levee balloon\nlevee balloon release my-balloon",
              "0 shown, 1 it cannot be asked, 2 wrong use.");
   CLI::App* const show = balloon->add_subcommand("list", "All of them");
-  const auto listed = std::make_shared<Common>();
-  add_common(*show, *listed);
+  const auto listed = std::make_shared<Showing>();
+  add_showing(*show, *listed);
   add_footer(*show, "levee balloon list --json | jq '.balloons[].holdings'",
              "0 shown, 1 it cannot be asked, 2 wrong use.");
   run_with(*show, listed, chosen, list);
@@ -180,7 +153,7 @@ void declare_balloon(CLI::App& root, Run& chosen) {
   const auto gone = std::make_shared<OneOptions>();
   CLI::App* const let_go = balloon->add_subcommand("release", "Let it go");
   let_go->add_option("id", gone->ids, "The balloon's id")->required()->type_name("ID ...");
-  add_common(*let_go, gone->common);
+  add_showing(*let_go, gone->showing);
   add_footer(*let_go, "levee balloon release my-balloon",
              "0 it is free, 1 it is not, 2 wrong use.");
   run_with(*let_go, gone, chosen, release);

@@ -15,28 +15,10 @@
 namespace levee::cli {
 namespace {
 
-struct Common {
-  Connection connection;
-  StyleWish style;
-  std::optional<std::string> config;
-  bool json = false;
-};
-
-void add_common(CLI::App& command, Common& common) {
-  command.add_flag("--json", common.json, "As JSON");
-  add_connection(command, common.connection);
-  add_config_file(command, common.config);
-  add_style(command, common.style);
-}
-
-Result<Ledger> open(const Common& common, const Surroundings& surroundings) {
-  return Ledger::open(common.connection, common.config, surroundings);
-}
-
 // --- list
 
-int list(const Common& options, const Surroundings& surroundings) {
-  auto ledger = open(options, surroundings);
+int list(const Showing& options, const Surroundings& surroundings) {
+  auto ledger = Ledger::open(options, surroundings);
   if (!ledger) {
     return complain(ledger.error());
   }
@@ -58,7 +40,7 @@ int list(const Common& options, const Surroundings& surroundings) {
 // --- grant
 
 struct GrantOptions {
-  Common common;
+  Showing showing;
   LeaseWish wish;
   std::optional<std::string> pid;
   std::optional<std::string> ttl;
@@ -92,7 +74,7 @@ int grant(const GrantOptions& options, const Surroundings& surroundings) {
   if (!body) {
     return complain(body.error());
   }
-  auto ledger = open(options.common, surroundings);
+  auto ledger = Ledger::open(options.showing, surroundings);
   if (!ledger) {
     return complain(ledger.error());
   }
@@ -108,19 +90,19 @@ int grant(const GrantOptions& options, const Surroundings& surroundings) {
   if (!lease) {
     return complain(lease.error());
   }
-  return print(options.common.json ? pretty(*lease)
-                                   : fmt::format("{}\n", text_at(*lease, "id").value_or("?")));
+  return print(options.showing.json ? pretty(*lease)
+                                    : fmt::format("{}\n", text_at(*lease, "id").value_or("?")));
 }
 
 // --- wait and release
 
 struct OneOptions {
-  Common common;
+  Showing showing;
   std::vector<std::string> ids;
 };
 
 int wait(const OneOptions& options, const Surroundings& surroundings) {
-  auto ledger = open(options.common, surroundings);
+  auto ledger = Ledger::open(options.showing, surroundings);
   if (!ledger) {
     return complain(ledger.error());
   }
@@ -130,7 +112,7 @@ int wait(const OneOptions& options, const Surroundings& surroundings) {
       return complain(lease.error());
     }
     const int code = print(
-        options.common.json ? pretty(*lease) : fmt::format("{} has {}\n", id, amounts_of(*lease)));
+        options.showing.json ? pretty(*lease) : fmt::format("{} has {}\n", id, amounts_of(*lease)));
     if (code != kOk) {
       return code;
     }
@@ -139,7 +121,7 @@ int wait(const OneOptions& options, const Surroundings& surroundings) {
 }
 
 int release(const OneOptions& options, const Surroundings& surroundings) {
-  auto ledger = open(options.common, surroundings);
+  auto ledger = Ledger::open(options.showing, surroundings);
   if (!ledger) {
     return complain(ledger.error());
   }
@@ -151,7 +133,7 @@ int release(const OneOptions& options, const Surroundings& surroundings) {
       continue;
     }
     const Json& lease = member_at(*answer, "released");
-    const std::string text = options.common.json
+    const std::string text = options.showing.json
                                  ? pretty(*answer)
                                  : fmt::format("{} gave back {}\n", id, amounts_of(lease));
     if (const int printed = print(text); printed != kOk) {
@@ -159,16 +141,6 @@ int release(const OneOptions& options, const Surroundings& surroundings) {
     }
   }
   return code;
-}
-
-template <class Options>
-void run_with(CLI::App& command, const std::shared_ptr<Options>& options, Run& chosen,
-              int (*run)(const Options&, const Surroundings&)) {
-  command.callback([options, run, &chosen] {
-    chosen = [options, run](const Surroundings& surroundings) {
-      return run(*options, surroundings);
-    };
-  });
 }
 
 void declare_grant(CLI::App& parent, Run& chosen) {
@@ -180,7 +152,7 @@ void declare_grant(CLI::App& parent, Run& chosen) {
       ->type_name("PID");
   command->add_option("--ttl", options->ttl, "It ends by itself after this time")
       ->type_name("TIME");
-  add_common(*command, options->common);
+  add_showing(*command, options->showing);
   add_footer(*command,
              "levee lease grant --gpu-mem 12GB --ttl 2h\n"
              "id=$(levee lease grant --gpu 0 --gpu-mem 12GB --pid $$ --wait 10m)",
@@ -194,7 +166,7 @@ void declare_one(CLI::App& parent, Run& chosen, const char* name, const char* wh
   const auto options = std::make_shared<OneOptions>();
   CLI::App* const command = parent.add_subcommand(name, what);
   command->add_option("id", options->ids, "The lease's id")->required()->type_name("ID ...");
-  add_common(*command, options->common);
+  add_showing(*command, options->showing);
   add_footer(*command, example, codes);
   run_with(*command, options, chosen, run);
 }
@@ -204,9 +176,9 @@ void declare_one(CLI::App& parent, Run& chosen, const char* name, const char* wh
 void declare_lease(CLI::App& root, Run& chosen) {
   CLI::App* const lease = root.add_subcommand("lease", "Promises of memory: list, grant, release");
   lease->require_subcommand(0, 1);
-  const auto options = std::make_shared<Common>();
+  const auto options = std::make_shared<Showing>();
   CLI::App* const lists = lease->add_subcommand("list", "Show who was promised what");
-  add_common(*lists, *options);
+  add_showing(*lists, *options);
   add_footer(*lists,
              "levee lease list\n"
              "levee lease list --json | jq '.gpus[].available_bytes'",

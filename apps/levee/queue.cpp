@@ -8,15 +8,8 @@
 namespace levee::cli {
 namespace {
 
-struct Options {
-  Connection connection;
-  StyleWish style;
-  std::optional<std::string> config;
-  bool json = false;
-};
-
-int run(const Options& options, const Surroundings& surroundings) {
-  auto ledger = Ledger::open(options.connection, options.config, surroundings);
+int run(const Showing& options, const Surroundings& surroundings) {
+  auto ledger = Ledger::open(options, surroundings);
   if (!ledger) {
     return complain(ledger.error());
   }
@@ -31,19 +24,14 @@ int run(const Options& options, const Surroundings& surroundings) {
 }  // namespace
 
 void declare_queue(CLI::App& root, Run& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<Showing>();
   CLI::App* const command = root.add_subcommand("queue", "Show who waits for memory, in order");
-  command->add_flag("--json", options->json, "As JSON");
-  add_connection(*command, options->connection);
-  add_config_file(*command, options->config);
-  add_style(*command, options->style);
+  add_showing(*command, *options);
   add_footer(*command,
              "levee queue\n"
              "levee queue --json | jq -r '.queue[].id'",
              "0 shown, 1 failed, 2 wrong use. `levee lease release ID` leaves the line.");
-  command->callback([options, &chosen] {
-    chosen = [options](const Surroundings& surroundings) { return run(*options, surroundings); };
-  });
+  run_with(*command, options, chosen, run);
 }
 
 }  // namespace levee::cli

@@ -16,6 +16,7 @@
 #include "api/balloon_port.hpp"
 #include "api/http.hpp"
 #include "api/ledger_port.hpp"
+#include "api/reclaim_port.hpp"
 #include "api/view.hpp"
 #include "config/settings.hpp"
 #include "estimate/requirements.hpp"
@@ -79,6 +80,7 @@ struct Ports {
       stored_events;
   LedgerPort ledger;
   BalloonPort balloons = {};
+  ReclaimPort reclaim = {};
   std::function<Now()> now;
   Authority authority;
 };

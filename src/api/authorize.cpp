@@ -104,6 +104,19 @@ Result<void> authorize(const Authority& authority, const Peer& peer, Action acti
               fmt::format("ask as the user who runs it (uid {}) or as root", authority.daemon_uid));
 }
 
+Result<void> authorize(const Authority& authority, const Peer& peer, uid_t owner) {
+  if (peer.uid == owner || standing_of(authority, peer) == Standing::owner) {
+    return {};
+  }
+  if (!peer.uid) {
+    return authorize(authority, peer, Action::manage_own);
+  }
+  return fail(ErrorCode::permission_denied,
+              fmt::format("user {} may not act on what belongs to user {}", *peer.uid, owner),
+              fmt::format("ask as that user, as the user who runs the daemon (uid {}) or as root",
+                          authority.daemon_uid));
+}
+
 Result<void> check_origin(Peer::Via via, std::string_view host, std::string_view origin) {
   if (via == Peer::Via::unix_socket) {
     return {};  // No browser can reach it.

@@ -34,6 +34,9 @@ struct Authority {
 /// Nothing if `peer` may do `action`, else permission_denied with what would be needed.
 [[nodiscard]] Result<void> authorize(const Authority& authority, const Peer& peer, Action action);
 
+/// Nothing if `peer` may act on what belongs to the user `owner`: that user, or who may administer.
+[[nodiscard]] Result<void> authorize(const Authority& authority, const Peer& peer, uid_t owner);
+
 /// Refuses requests that a web page on another origin could cause (DNS rebinding, cross-site
 /// forms): Host must be a loopback name, Origin, when sent, must be the same host. `host` and
 /// `origin` are the headers as sent, empty when absent. A Unix socket needs neither.

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "levee/amount.hpp"
 #include "levee/bytes.hpp"
 #include "levee/result.hpp"
 
@@ -43,14 +44,14 @@ struct Holding {
 struct BalloonPort {
   /// By lease, then by UUID.
   std::function<std::vector<Holding>()> holdings = [] { return std::vector<Holding>(); };
-  /// Passes `bytes` more of each GPU on to the owner; answers once they are free, with how much was
-  /// passed on by this call, or why not.
+  /// Passes `amount` more of each GPU on to the owner, a share being one of what is promised there;
+  /// answers once it is free, with how much was passed on by this call, or why not.
   using Answer = std::function<void(Result<Bytes>)>;
-  std::function<void(std::string lease, Bytes bytes, Answer)> pass_on = [](const auto&, Bytes,
-                                                                           const Answer& answer) {
-    answer(fail(ErrorCode::unavailable, "nobody holds balloons here",
-                "start a daemon with `levee serve`"));
-  };
+  std::function<void(std::string lease, Amount amount, Answer)> pass_on =
+      [](const auto&, const Amount&, const Answer& answer) {
+        answer(fail(ErrorCode::unavailable, "nobody holds balloons here",
+                    "start a daemon with `levee serve`"));
+      };
 };
 
 }  // namespace levee::api

@@ -81,12 +81,34 @@ ordered_json balloon_json(const LeaseReport& report, const Ports& ports) {
   return balloon_json(report, ports.balloons.holdings(), view.get(), ports.now());
 }
 
+/// A balloon, and an amount of each of its GPUs.
+struct Sized {
+  std::string id;
+  Amount size;
+};
+
 Result<std::string> wanted_id(const Call& call) {
   const std::string* const id = call.query.find("id");
   if (id == nullptr || id->empty()) {
     return fail(ErrorCode::invalid_argument, "no balloon is named", "add ?id=… to the address");
   }
   return *id;
+}
+
+Result<Sized> sized(const Call& call) {
+  auto id = wanted_id(call);
+  if (!id) {
+    return std::unexpected(id.error());
+  }
+  const auto body = parse_object(call.request.body);
+  if (!body) {
+    return std::unexpected(body.error());
+  }
+  const auto size = balloon_size(*body);
+  if (!size) {
+    return std::unexpected(size.error());
+  }
+  return Sized{std::move(*id), *size};
 }
 
 /// Goes on with the balloon called `id` if there is one, and this requester may do something to it;
@@ -159,25 +181,17 @@ Result<void> post_balloon(const Call& call, Responder respond) {
 }
 
 Result<void> put_balloon(const Call& call, Responder respond) {
-  const auto id = wanted_id(call);
-  if (!id) {
-    return std::unexpected(id.error());
+  const auto wanted = sized(call);
+  if (!wanted) {
+    return std::unexpected(wanted.error());
   }
-  const auto body = parse_object(call.request.body);
-  if (!body) {
-    return std::unexpected(body.error());
-  }
-  const auto size = balloon_size(*body);
-  if (!size) {
-    return std::unexpected(size.error());
-  }
-  if (size->is_share()) {
+  if (wanted->size.is_share()) {
     return fail(ErrorCode::invalid_argument, "a share of what is free is no size of a balloon",
                 R"(write it with a unit: "size": "6GB")");
   }
   with_own_balloon(
-      call, *id, std::move(respond),
-      [ports = &call.ports, who = requester_of(call), bytes = size->resolve({})](
+      call, wanted->id, std::move(respond),
+      [ports = &call.ports, who = requester_of(call), bytes = wanted->size.resolve({})](
           const LeaseReport& report, const Responder& answer_to_client) {
         ports->ledger.resize(
             report.lease.id, bytes, who,
@@ -193,28 +207,19 @@ Result<void> put_balloon(const Call& call, Responder respond) {
 }
 
 Result<void> post_balloon_pass_on(const Call& call, Responder respond) {
-  const auto id = wanted_id(call);
-  if (!id) {
-    return std::unexpected(id.error());
+  const auto wanted = sized(call);
+  if (!wanted) {
+    return std::unexpected(wanted.error());
   }
-  const auto body = parse_object(call.request.body);
-  if (!body) {
-    return std::unexpected(body.error());
-  }
-  const auto size = balloon_size(*body);
-  if (!size) {
-    return std::unexpected(size.error());
-  }
-  with_own_balloon(
-      call, *id, std::move(respond),
-      [ports = &call.ports, size = *size](const LeaseReport& report,
-                                          const Responder& answer_to_client) {
-        const Bytes whole = report.lease.shares.empty() ? Bytes{} : report.lease.shares[0].bytes;
-        ports->balloons.pass_on(report.lease.id, size.resolve(whole),
-                                answer_to<Bytes>(answer_to_client, [](const Bytes& passed_on) {
-                                  return json_response({{"passed_on_bytes", passed_on.count}});
-                                }));
-      });
+  with_own_balloon(call, wanted->id, std::move(respond),
+                   [ports = &call.ports, size = wanted->size](const LeaseReport& report,
+                                                              const Responder& answer_to_client) {
+                     ports->balloons.pass_on(
+                         report.lease.id, size,
+                         answer_to<Bytes>(answer_to_client, [](const Bytes& passed_on) {
+                           return json_response({{"passed_on_bytes", passed_on.count}});
+                         }));
+                   });
   return {};
 }
 

@@ -126,7 +126,6 @@ ordered_json health_json(const GpuView& gpu) {
 void append_memory(ordered_json& json, const View& view, const GpuView& gpu) {
   const GpuReading& reading = *gpu.reading;
   const config::Config& config = view.settings->config();
-  const auto percent_used = memory_percent(reading);
   json["memory_total_bytes"] = bytes_or_null(memory_part(reading, &GpuMemory::total));
   json["memory_used_bytes"] = bytes_or_null(memory_part(reading, &GpuMemory::used));
   json["memory_free_bytes"] = bytes_or_null(memory_part(reading, &GpuMemory::free));
@@ -136,13 +135,14 @@ void append_memory(ordered_json& json, const View& view, const GpuView& gpu) {
   json["memory_committed_bytes"] =
       line != nullptr ? ordered_json(line->committed.count) : ordered_json();
   json["memory_available_bytes"] = bytes_or_null(available_memory(view, gpu));
-  json["memory_percent"] = rounded(percent_used, kPercentDecimals);
+  json["memory_percent"] = rounded(memory_percent(reading), kPercentDecimals);
+  json["memory_balloon_bytes"] = bytes_or_null(memory_part(reading, &GpuMemory::balloons));
   json["memory_forecast"] = forecast_json(gpu.forecast, memory_part(reading, &GpuMemory::total),
                                           forecast::growers_on(reading));
-  json["memory_pressure"] =
-      gpu.fresh && percent_used
-          ? ordered_json(*percent_used > 100 * config.thresholds.memory_pressure_threshold)
-          : ordered_json();
+  json["memory_pressure"] = gpu.fresh && reading.memory
+                                ? ordered_json(reading.memory->percent_without_balloons() >
+                                               100 * config.thresholds.memory_pressure_threshold)
+                                : ordered_json();
 }
 
 void append_sensors(ordered_json& json, const GpuReading& gpu) {

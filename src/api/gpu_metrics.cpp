@@ -175,6 +175,9 @@ constexpr std::array kMetrics{
            "GPU memory the driver keeps for itself.", each<[](const View&, const GpuView& gpu) {
              return gpu.fresh && gpu.reading->memory ? gpu.reading->memory->reserved : std::nullopt;
            }>},
+    Metric{"levee_gpu_memory_balloon_bytes", gauge, "bytes",
+           "GPU memory that balloons of Levee hold; a part of what is in use.",
+           memory<&GpuMemory::balloons>},
     Metric{"levee_gpu_memory_unattributed_bytes", gauge, "bytes",
            "GPU memory in use that no process the driver names explains.",
            each<[](const View&, const GpuView& gpu) {
@@ -189,10 +192,10 @@ constexpr std::array kMetrics{
              return line != nullptr ? std::optional(line->committed) : std::nullopt;
            }>},
     Metric{"levee_gpu_pressure_ratio", gauge, "ratio",
-           "Share of the GPU's memory that is not free, 0 to 1.",
+           "Share of the GPU's memory that is not free, without balloons, 0 to 1.",
            each<[](const View&, const GpuView& gpu) -> std::optional<double> {
              return gpu.fresh && gpu.reading->memory
-                        ? std::optional(gpu.reading->memory->percent() / 100)
+                        ? std::optional(gpu.reading->memory->percent_without_balloons() / 100)
                         : std::nullopt;
            }>},
     Metric{"levee_gpu_seconds_to_full", gauge, "",

@@ -1,6 +1,8 @@
 // Request and Response as plain values: the API can be called without a socket.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "api/authorize.hpp"
+#include "api/dialogue.hpp"
 #include "levee/result.hpp"
 
 namespace levee::api {
@@ -23,9 +26,13 @@ struct Request {
   std::string accept;         ///< The Accept header.
   std::string content_type;   ///< The Content-Type header.
   std::string last_event_id;  ///< The Last-Event-ID header.
+  std::string upgrade;        ///< The Upgrade header, where Connection names it, too.
   Peer::Via via = Peer::Via::loopback;
   /// Finds the peer's user; asked only when a change is wanted, since it costs a look at /proc.
   std::function<std::optional<uid_t>()> peer_uid;
+  /// The process that opened a Unix socket, as the kernel noted it; absent when it cannot be seen
+  /// from here.
+  std::optional<pid_t> peer_pid = {};
 };
 
 struct Response {
@@ -37,6 +44,8 @@ struct Response {
   /// True: the connection becomes a stream of server-sent events; `body` is sent first, then every
   /// frame the server is told to broadcast.
   bool stream = false;
+  /// Not null: the connection leaves HTTP for this dialogue; the status is 101, the body empty.
+  std::shared_ptr<Dialogue> dialogue = nullptr;
 };
 
 /// Called exactly once, from any thread.

@@ -62,6 +62,46 @@ void sinks(From from, To to) {
   }
 }
 
+void reclaim_clients(From from, To to) {
+  if (const auto& roster = from.view.daemon.reclaim) {
+    for (const ReclaimStrategy strategy : kReclaimStrategies) {
+      const auto can = [&](const reclaim::Client& client) {
+        return std::ranges::any_of(
+            client.offers, [&](const reclaim::Offer& each) { return each.strategy == strategy; });
+      };
+      to.add_count(static_cast<std::uint64_t>(std::ranges::count_if(roster->clients, can)),
+                   {{"strategy", to_string(strategy)}});
+    }
+  }
+}
+
+void reclaim_passed_over(From from, To to) {
+  if (const auto& roster = from.view.daemon.reclaim) {
+    to.add_count(static_cast<std::uint64_t>(std::ranges::count_if(
+        roster->clients,
+        [&](const reclaim::Client& client) { return client.record.is_passed_over(from.now); })));
+  }
+}
+
+void reclaim_requests(From from, To to) {
+  if (const auto& roster = from.view.daemon.reclaim) {
+    const reclaim::Totals& totals = roster->totals;
+    const std::pair<std::string_view, std::uint64_t> counts[] = {
+        {"done", totals.done - totals.lied}, {"lied", totals.lied},
+        {"refused", totals.refused},         {"failed", totals.failed},
+        {"timed_out", totals.timed_out},     {"gone", totals.gone}};
+    for (const auto& [outcome, count] : counts) {
+      to.add_count(count, {{"outcome", outcome}});
+    }
+  }
+}
+
+void reclaim_freed(From from, To to) {
+  if (const auto& roster = from.view.daemon.reclaim) {
+    to.add_count(roster->totals.freed.count);
+  }
+}
+
 const PressureLine* pressure(From from, std::optional<PressureLine> Pressure::* kind) {
   if (from.host == nullptr || !from.host->pressure) {
     return nullptr;
@@ -258,6 +298,15 @@ constexpr std::array kMetrics{
            model_cache<&estimate::ModelCache::hits>},
     Metric{"levee_model_cache_misses", counter, "", "Loads of a model.",
            model_cache<&estimate::ModelCache::misses>},
+    Metric{"levee_reclaim_clients", gauge, "",
+           "Processes that can be asked for memory by this strategy.", reclaim_clients},
+    Metric{"levee_reclaim_passed_over_clients", gauge, "",
+           "Of all of them, those that are passed over for a while because they lied or hung.",
+           reclaim_passed_over},
+    Metric{"levee_reclaim_requests", counter, "", "Requests for memory, by what came of them.",
+           reclaim_requests},
+    Metric{"levee_reclaim_freed_bytes", counter, "bytes",
+           "What they brought, as measured, not as the processes say.", reclaim_freed},
     Metric{"levee_sink_written", counter, "", "Events that a sink has told.",
            sinks<&SinkView::written>},
     Metric{"levee_sink_failed", counter, "",

@@ -185,6 +185,11 @@ Result<void> put_balloon(const Call& call, Responder respond);
 Result<void> post_balloon_pass_on(const Call& call, Responder respond);
 Result<void> delete_balloon(const Call& call, Responder respond);
 
+// reclaim_routes.cpp
+Result<Response> get_reclaim(const Call& call);
+Result<Response> get_reclaim_clients(const Call& call);
+Result<void> post_reclaim_ask(const Call& call, Responder respond);
+
 // lease_routes.cpp
 Result<void> post_lease(const Call& call, Responder respond);
 Result<void> get_leases(const Call& call, Responder respond);

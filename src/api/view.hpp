@@ -25,6 +25,7 @@
 #include "levee/level.hpp"
 #include "policy/gpu.hpp"
 #include "policy/thresholds.hpp"
+#include "reclaim/roster.hpp"
 #include "sources/self.hpp"
 #include "store/store_worker.hpp"
 
@@ -75,7 +76,8 @@ struct DaemonView {
   actions::ProtectionReport protection;
   store::StoreHealth store;
   std::vector<SinkView> sinks;
-  std::shared_ptr<const LedgerView> ledger;  ///< Null: there is none, or not yet.
+  std::shared_ptr<const LedgerView> ledger;        ///< Null: there is none, or not yet.
+  std::shared_ptr<const reclaim::Roster> reclaim;  ///< Who can give memory back; null: no daemon.
 };
 
 /// A past event as the stream sends it.

@@ -21,6 +21,16 @@ Result<DriverPtr> driver_or_own(const DriverPtr& driver) {
   return driver != nullptr ? driver : Driver::open();
 }
 
+/// `options` with a driver, so that all that is made with them shares it.
+Result<BalloonOptions> with_driver(BalloonOptions options) {
+  auto driver = driver_or_own(options.driver);
+  if (!driver) {
+    return std::unexpected(std::move(driver.error()));
+  }
+  options.driver = std::move(*driver);
+  return options;
+}
+
 /// One Reserve for each of `count` GPUs.
 Result<std::vector<Reserve>> spread(const GroupReserve& reserve, std::size_t count) {
   if (reserve.mb.is_given() == reserve.fraction.is_given()) {
@@ -108,16 +118,14 @@ Result<BalloonGroup> BalloonGroup::make(const std::vector<GpuRef>& gpus,
   if (!reserves) {
     return std::unexpected(reserves.error());
   }
-  BalloonOptions shared = options;
-  auto driver = driver_or_own(options.driver);
-  if (!driver) {
-    return std::unexpected(std::move(driver.error()));
+  const auto shared = with_driver(options);
+  if (!shared) {
+    return std::unexpected(shared.error());
   }
-  shared.driver = std::move(*driver);
   auto impl = std::make_unique<Impl>();
   std::vector<std::string> uuids;
   for (std::size_t i = 0; i < gpus.size(); ++i) {
-    const auto gpu = shared.driver->find(gpus.at(i).text());
+    const auto gpu = shared->driver->find(gpus.at(i).text());
     if (!gpu) {
       return std::unexpected(gpu.error());
     }
@@ -126,7 +134,7 @@ Result<BalloonGroup> BalloonGroup::make(const std::vector<GpuRef>& gpus,
                   "name each GPU once, with all that is to be held there");
     }
     uuids.push_back(gpu->uuid);
-    auto balloon = Balloon::make(gpu->uuid, reserves->at(i), shared);
+    auto balloon = Balloon::make(gpu->uuid, reserves->at(i), *shared);
     if (!balloon) {
       return std::unexpected(
           balloon.error().within(fmt::format("the balloon of GPU {}", gpu->gpu_id)));
@@ -186,14 +194,12 @@ Result<BalloonGroup> reserve_multi_gpu_memory(const std::vector<GpuRef>& gpus,
 
 Result<BalloonGroup> create_balloon_for_all_gpus(const GroupReserve& reserve,
                                                  const BalloonOptions& options) {
-  BalloonOptions shared = options;
-  auto driver = driver_or_own(options.driver);
-  if (!driver) {
-    return std::unexpected(std::move(driver.error()));
+  const auto shared = with_driver(options);
+  if (!shared) {
+    return std::unexpected(shared.error());
   }
-  shared.driver = std::move(*driver);
-  const auto gpus = visible(shared.driver);
-  return gpus ? BalloonGroup::make(*gpus, reserve, shared) : std::unexpected(gpus.error());
+  const auto gpus = visible(shared->driver);
+  return gpus ? BalloonGroup::make(*gpus, reserve, *shared) : std::unexpected(gpus.error());
 }
 
 Result<BalloonGroup> reserve_all_gpus_memory(const GroupReserve& reserve,
@@ -213,13 +219,11 @@ Result<Balloon> reserve_for_rank(int local_rank, int local_rank_count, const Mem
   if (!whole) {
     return std::unexpected(whole.error());
   }
-  BalloonOptions shared = options;
-  auto driver = driver_or_own(options.driver);
-  if (!driver) {
-    return std::unexpected(std::move(driver.error()));
+  const auto shared = with_driver(options);
+  if (!shared) {
+    return std::unexpected(shared.error());
   }
-  shared.driver = std::move(*driver);
-  const auto gpus = visible(shared.driver);
+  const auto gpus = visible(shared->driver);
   if (!gpus) {
     return std::unexpected(gpus.error());
   }
@@ -230,29 +234,27 @@ Result<Balloon> reserve_for_rank(int local_rank, int local_rank_count, const Mem
   if (!part) {
     return std::unexpected(part.error());
   }
-  return reserve_gpu_memory(gpus->at(mine), {.mb = *part}, shared);
+  return reserve_gpu_memory(gpus->at(mine), {.mb = *part}, *shared);
 }
 
 Result<Balloon> smart_reserve(const GpuRef& gpu, const BalloonOptions& options) {
   constexpr double kIdle = 20;
   constexpr double kBusy = 50;
-  BalloonOptions shared = options;
-  auto driver = driver_or_own(options.driver);
-  if (!driver) {
-    return std::unexpected(std::move(driver.error()));
+  const auto shared = with_driver(options);
+  if (!shared) {
+    return std::unexpected(shared.error());
   }
-  shared.driver = std::move(*driver);
-  const auto found = shared.driver->find(gpu.text());
+  const auto found = shared->driver->find(gpu.text());
   if (!found) {
     return std::unexpected(found.error());
   }
-  const auto utilization = shared.driver->utilization(*found);
+  const auto utilization = shared->driver->utilization(*found);
   if (!utilization) {
     return std::unexpected(utilization.error());
   }
   const double percent = utilization->value_or(kBusy);
   const double fraction = percent < kIdle ? 0.9 : percent < kBusy ? 0.6 : 0.3;
-  return reserve_gpu_memory(found->uuid, {.fraction = fraction}, std::move(shared));
+  return reserve_gpu_memory(found->uuid, {.fraction = fraction}, *shared);
 }
 
 Result<std::vector<GpuInfo>> gpu_info(const DriverPtr& given) {

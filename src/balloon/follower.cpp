@@ -18,9 +18,7 @@ Follower::Follower(Following order, HeldMemory& held)
     : order_(std::move(order)),
       held_(held),
       watch_(held.memory().driver(), held.memory().gpu(), order_.account),
-      interval_(order_.look) {
-  state_.is_following = true;
-}
+      interval_(order_.look) {}
 
 void Follower::look(MonoTime now, const Progress& go_on) {
   const OwnerLook seen = watch_.look(now);

@@ -33,7 +33,6 @@ struct Following {
 
 /// How far the baton is passed.
 struct BatonState {
-  bool is_following = false;
   bool has_begun = false;
   bool is_done = false;  ///< The owner has all that was promised; nothing is held any more.
   std::optional<Bytes> baseline;  ///< Once it is known.

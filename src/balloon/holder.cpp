@@ -81,10 +81,6 @@ Result<HolderState> Holder::follow(const Following& how, std::chrono::millisecon
   return order(wire::Follow{0, how}, deadline);
 }
 
-Result<HolderState> Holder::unfollow(std::chrono::milliseconds deadline) {
-  return order(wire::Unfollow{}, deadline);
-}
-
 Result<Bytes> Holder::yield_to_owner(Bytes bytes, std::chrono::milliseconds deadline) {
   const auto state = order(wire::Yield{0, bytes}, deadline);
   if (!state) {

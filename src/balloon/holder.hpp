@@ -68,9 +68,6 @@ class Holder {
   /// The owner takes `bytes` next; how much of that is open to it now. To one that follows.
   [[nodiscard]] Result<Bytes> yield_to_owner(Bytes bytes, std::chrono::milliseconds deadline);
 
-  /// From now on it stays as it is.
-  [[nodiscard]] Result<HolderState> unfollow(std::chrono::milliseconds deadline);
-
   /// What it held when it last said so; nothing at all once it has ended. Asks nobody.
   [[nodiscard]] const HolderState& held() const noexcept { return state_; }
   /// How far the baton was passed when it last said so; as it was once it has ended.

@@ -140,7 +140,7 @@ void following_fields(auto& stream, auto& how) {
 }
 
 void baton_fields(auto& stream, auto& baton) {
-  stream & baton.is_following & baton.has_begun & baton.is_done;
+  stream & baton.has_begun & baton.is_done;
   stream & baton.baseline & baton.use & baton.passed_on & baton.lost & baton.trouble;
 }
 

@@ -60,11 +60,6 @@ struct Follow {  ///< From now on it gives way to its owner; Hold changes what i
 
   bool operator==(const Follow&) const = default;
 };
-struct Unfollow {  ///< From now on it stays as it is.
-  std::uint64_t number = 0;
-
-  bool operator==(const Unfollow&) const = default;
-};
 struct Yield {  ///< The owner takes so much next.
   std::uint64_t number = 0;
   Bytes bytes;
@@ -102,8 +97,7 @@ struct Passing {  ///< How far the baton is passed; said without being asked whe
   bool operator==(const Passing&) const = default;
 };
 
-using Message =
-    std::variant<Hold, Ask, Stop, Growing, Done, Failed, Follow, Unfollow, Yield, Passing>;
+using Message = std::variant<Hold, Ask, Stop, Growing, Done, Failed, Follow, Yield, Passing>;
 
 /// The frame of `message`. Texts longer than a frame has room for are cut.
 [[nodiscard]] std::string encode(const Message& message);

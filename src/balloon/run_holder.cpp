@@ -204,11 +204,6 @@ class Holder {
     look();
     answer(order.number, {});
   }
-  void obey(const wire::Unfollow& order) {
-    follower_.reset();
-    tell();
-    answer(order.number, {});
-  }
   void obey(const wire::Yield& order) {
     if (!follower_) {
       answer(order.number, fail(ErrorCode::invalid_argument, "the balloon follows nobody",

@@ -71,6 +71,8 @@ struct Gpu {
 struct GpuManager {
   std::optional<Bytes> memory_limit;  ///< Most a booking may bring a GPU to; absent: 75 %.
   Bytes memory_reserve = mib(512);    ///< Kept for the system on each GPU.
+  /// Of what can be promised of a GPU, so much may be held by balloons that belong to no job.
+  double max_balloon_percent = 100;
   std::chrono::milliseconds monitor_interval{3000};
   std::int64_t history_size = 200;
 };
@@ -92,6 +94,11 @@ struct Ledger {
   std::optional<Bytes> user_host_memory;  ///< Absent: no bound.
 };
 
+/// Processes that say what memory they can give back.
+struct Reclaim {
+  std::int64_t user_clients = 64;
+};
+
 struct Config {
   std::chrono::milliseconds monitoring_interval{1000};
   std::chrono::seconds history_seconds{900};
@@ -107,6 +114,7 @@ struct Config {
   estimate::ModelRegistry::Entries models;  ///< Those the file describes; no key (models.hpp).
   Metrics metrics;
   Ledger ledger;
+  Reclaim reclaim;
   Server server;
   Store store;
   Log log;

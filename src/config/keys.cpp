@@ -185,6 +185,8 @@ std::vector<Key> gpu_keys() {
                         "Up to how much of each GPU may be booked; auto is 75 % of it."),
       megabytes("memory_reserve_mb", manager(&GpuManager::memory_reserve), Bytes{}, Bytes{kTiB},
                 "GPU memory that is kept for the system and never booked."),
+      percent("max_balloon_percent", manager(&GpuManager::max_balloon_percent),
+              "How much of each GPU balloons that belong to no job may hold together."),
       seconds("monitor_interval", manager(&GpuManager::monitor_interval), 100ms, 3'600s,
               "Time between two rows of the GPU metrics history."),
       whole_number("history_size", manager(&GpuManager::history_size), 1, 100'000,
@@ -217,6 +219,9 @@ std::vector<Key> ledger_keys() {
               Bytes{64 * kTiB}, "GPU memory that a user may have promised, on all GPUs together."),
       size_or("ledger.user_host_memory", "none", ledger(&Ledger::user_host_memory), mib(1),
               Bytes{64 * kTiB}, "Host memory that a user may have promised."),
+      whole_number("reclaim.user_clients", field(&Config::reclaim, &Reclaim::user_clients), 1,
+                   65'536,
+                   "Processes of a user that may say at once what memory they can give back."),
   };
 }
 

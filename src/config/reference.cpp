@@ -31,6 +31,7 @@ std::string_view title_of(std::string_view table) {
       {"gpu", "GPUs"},
       {"metrics", "The page for Prometheus"},
       {"ledger", "Promises of memory"},
+      {"reclaim", "Processes that can give memory back"},
       {"guard", "The guard: fast looks when memory is nearly gone"},
       {"server", "Where the daemon answers"},
       {"store", "History on disk"},

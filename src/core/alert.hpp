@@ -85,6 +85,9 @@ enum class EventKind {
   store_back,
   lease_granted,   ///< Memory was promised (`details` say which lease).
   lease_released,  ///< A lease, or a request in line, is over; `details` say why.
+  reclaim_joined,  ///< A process said what memory it can give back.
+  reclaim_left,    ///< It no longer does.
+  reclaim_asked,   ///< It was asked for memory; `details` say what came of it.
 };
 
 [[nodiscard]] std::string_view to_string(EventKind kind) noexcept;

@@ -63,6 +63,13 @@ struct GpuMemory {
   Bytes used;
   Bytes free;
   std::optional<Bytes> reserved;
+  Bytes balloons = {};  ///< Of `used`, so much is held by balloons of Levee's.
+
+  /// What state, alerts and pressure are judged by (contract G3): as percent(), without balloons,
+  /// or a balloon would bring about what it is deflated for.
+  [[nodiscard]] constexpr double percent_without_balloons() const noexcept {
+    return percent_of(total - free - balloons, total);
+  }
 
   /// 100 × (total − free) / total (contract G1, F-38).
   [[nodiscard]] constexpr double percent() const noexcept {

@@ -150,6 +150,12 @@ std::string_view to_string(EventKind kind) noexcept {
       return "lease_granted";
     case EventKind::lease_released:
       return "lease_released";
+    case EventKind::reclaim_joined:
+      return "reclaim_joined";
+    case EventKind::reclaim_left:
+      return "reclaim_left";
+    case EventKind::reclaim_asked:
+      return "reclaim_asked";
   }
   return "alert";
 }

@@ -135,7 +135,7 @@ std::vector<Holding> BalloonKeeper::holdings() const {
   return all;
 }
 
-void BalloonKeeper::pass_on(const std::string& lease, Bytes bytes,
+void BalloonKeeper::pass_on(const std::string& lease, const Amount& amount,
                             const BalloonPort::Answer& done) {
   std::unique_lock lock(mutex_);
   std::vector<BalloonPost*> parts;
@@ -152,14 +152,14 @@ void BalloonKeeper::pass_on(const std::string& lease, Bytes bytes,
   }
   const auto together = std::make_shared<Together>(parts.size(), done);
   for (BalloonPost* part : parts) {
-    part->pass_on(bytes, [together](const Result<Bytes>& result) { together->take(result); });
+    part->pass_on(amount, [together](const Result<Bytes>& result) { together->take(result); });
   }
 }
 
 BalloonPort BalloonKeeper::port() {
   return {.holdings = [this] { return holdings(); },
-          .pass_on = [this](const std::string& lease, Bytes bytes,
-                            const BalloonPort::Answer& done) { pass_on(lease, bytes, done); }};
+          .pass_on = [this](const std::string& lease, const Amount& amount,
+                            const BalloonPort::Answer& done) { pass_on(lease, amount, done); }};
 }
 
 void BalloonKeeper::stop() {

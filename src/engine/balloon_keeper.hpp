@@ -37,7 +37,8 @@ class BalloonKeeper {
  private:
   using Posts = std::map<std::pair<std::string, std::string>, std::unique_ptr<BalloonPost>>;
 
-  void pass_on(const std::string& lease, Bytes bytes, const api::BalloonPort::Answer& done);
+  void pass_on(const std::string& lease, const Amount& amount,
+               const api::BalloonPort::Answer& done);
   void run();
   [[nodiscard]] std::expected<std::unique_ptr<BalloonPost>, api::Holding> make_post(
       const BalloonOrder& order, const ledger::DeviceShare& share, std::size_t others) const;

@@ -86,9 +86,10 @@ void BalloonPost::promise(Bytes bytes) {
   ::eventfd_write(wake_.get(), 1);
 }
 
-void BalloonPost::pass_on(Bytes bytes, api::BalloonPort::Answer done) {
+void BalloonPost::pass_on(const Amount& amount, api::BalloonPort::Answer done) {
   {
     const std::scoped_lock lock(mutex_);
+    const Bytes bytes = amount.resolve(holding_.promised);
     if (following_) {
       waiting_.push_back({{}, bytes, std::move(done)});
     } else {
@@ -129,7 +130,9 @@ void BalloonPost::run(const std::stop_token& stop) {
     } else {
       answer_those_done();
     }
-    rest(stop, is_done ? std::nullopt : std::optional<Clock::duration>(pause_));
+    rest(stop, !is_done        ? std::optional<Clock::duration>(pause_)
+               : is_following_ ? std::optional<Clock::duration>(settings_.check)
+                               : std::nullopt);
     pause_ = is_done ? settings_.pause : std::min(2 * pause_, settings_.most_pause);
   }
   part();
@@ -203,7 +206,7 @@ Result<void> BalloonPost::hold(const std::stop_token& stop) {
 Result<void> BalloonPost::follow() {
   const Bytes wanted = promised();
   if (is_following_ && told_ == wanted) {
-    return {};
+    return check();
   }
   Following how = *following_;
   how.baton.promised = wanted;
@@ -215,6 +218,21 @@ Result<void> BalloonPost::follow() {
   }
   is_following_ = true;
   told_ = wanted;
+  answered_ = Clock::now();
+  hear();
+  return {};
+}
+
+/// A holder that hangs in the driver says nothing, as one whose owner rests: it is asked.
+Result<void> BalloonPost::check() {
+  if (Clock::now() - answered_ < settings_.check) {
+    return {};
+  }
+  const auto alive = holder_->status(settings_.answer);
+  if (!alive) {
+    return std::unexpected(alive.error());
+  }
+  answered_ = Clock::now();
   hear();
   return {};
 }
@@ -311,9 +329,10 @@ void BalloonPost::yield_to_those_who_ask() {
   }
   for (const Waiting& each : asked) {
     if (is_following_) {
-      each.done(holder_->yield_to_owner(each.passed_on, settings_.answer));
+      auto open = holder_->yield_to_owner(each.passed_on, settings_.answer);
       hear();
       note(HoldingState::held, holder_->held());
+      each.done(std::move(open));
     } else if (baton_.is_done) {
       each.done(Bytes{});
     } else {

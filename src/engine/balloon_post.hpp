@@ -24,6 +24,8 @@ class BalloonPost {
     std::vector<std::string> holder;           ///< The program, see balloon::Holder.
     std::chrono::milliseconds growth{60'000};  ///< For one growth.
     std::chrono::milliseconds answer{10'000};  ///< For anything else that is asked of the holder.
+    /// One that follows by itself is asked so often whether the driver lets it.
+    std::chrono::milliseconds check{30'000};
     /// Between two attempts: this, then twice as long, up to `most_pause`.
     std::chrono::milliseconds pause{500};
     std::chrono::milliseconds most_pause{15'000};
@@ -42,9 +44,9 @@ class BalloonPost {
   void end();
   /// So much is promised from now on.
   void promise(Bytes bytes);
-  /// So much more of it is the owner's; `done` is called, on the post's thread, once it is free,
-  /// with how much that was.
-  void pass_on(Bytes bytes, api::BalloonPort::Answer done);
+  /// So much more of it, a share being one of what is promised, is the owner's; `done` is called,
+  /// on the post's thread, once it is free, with how much that was.
+  void pass_on(const Amount& amount, api::BalloonPort::Answer done);
 
   [[nodiscard]] api::Holding holding() const;
   [[nodiscard]] const std::string& uuid() const noexcept { return uuid_; }
@@ -64,6 +66,7 @@ class BalloonPost {
   [[nodiscard]] Result<void> start(const std::stop_token& stop);
   [[nodiscard]] Result<void> hold(const std::stop_token& stop);
   [[nodiscard]] Result<void> follow();
+  [[nodiscard]] Result<void> check();
   void hear();
   void part();
   [[nodiscard]] Bytes promised() const;
@@ -87,9 +90,10 @@ class BalloonPost {
 
   // The thread's alone.
   std::optional<balloon::Holder> holder_;
-  bool is_following_ = false;  ///< The holder has been told.
-  balloon::BatonState baton_;  ///< As it was last heard of, also by a holder before this one.
-  Bytes told_;                 ///< What is promised, as the holder knows it.
+  bool is_following_ = false;   ///< The holder has been told.
+  balloon::BatonState baton_;   ///< As it was last heard of, also by a holder before this one.
+  Bytes told_;                  ///< What is promised, as the holder knows it.
+  Clock::time_point answered_;  ///< When it last answered, as far as is known.
   std::chrono::milliseconds pause_;
 
   std::jthread thread_;  // last: it uses the others

@@ -96,7 +96,18 @@ Daemon::Daemon(Options options, std::optional<StateDirLock> lock,
                    state_lock_ ? std::optional{options_.state_dir / "ledger.db"} : std::nullopt,
                    why_no_state_dir),
                .look_again = [this] { look_again(); },
-               .balloons = [this](const auto& balloons) { balloons_.keep(balloons); }}) {
+               .balloons = [this](const auto& balloons) { balloons_.keep(balloons); }}),
+      reclaim_({.root = options_.root,
+                .most_per_user =
+                    static_cast<std::size_t>(options_.settings.config().reclaim.user_clients),
+                // The other half is for those who ask something.
+                .most_in_all = static_cast<std::size_t>(std::max<std::int64_t>(
+                    options_.settings.config().server.max_connections / 2, 1)),
+                .look_again = [this] { look_again(); },
+                .account_of =
+                    [this](const ProcessId& process) {
+                      return ledger_.account_of(process, read_clock().mono);
+                    }}) {
   self_.pid = ::getpid();
   self_.started = started_;
 }
@@ -122,6 +133,7 @@ void Daemon::stop() {
   if (engine_thread_.joinable()) {
     engine_thread_.join();
   }
+  reclaim_.stop();
   guard_.reset();
   if (server_) {
     server_->stop();
@@ -152,7 +164,8 @@ void Daemon::run(const std::stop_token& stop) {
 
     // The next tick comes after one interval, or early: for a command, for the guard, or when
     // tasks stall for memory.
-    MonoTime due = began + engine_.settings()->config().monitoring_interval;
+    MonoTime due =
+        std::min(began + engine_.settings()->config().monitoring_interval, reclaim_.next_due());
     thoroughness = sources::Thoroughness::routine;
     bool is_extra = false;
     for (bool asked = false; !asked && !stop.stop_requested() && read_clock().mono < due;) {
@@ -193,6 +206,10 @@ void Daemon::tick(sources::Thoroughness thoroughness) {
 
   for (const Told& told : tick.events) {
     tell(told);
+  }
+  reclaim_.observe(*tick.view);
+  for (Event& event : reclaim_.events(now.wall)) {
+    tell(engine_.record(std::move(event)));
   }
   for (Event& event : ledger_.events(now.wall)) {
     tell(engine_.record(std::move(event)));
@@ -246,6 +263,7 @@ Readings Daemon::read_sources(sources::Thoroughness thoroughness, Now now) {
   }
   readings.gpus = gpu_source_.finish(now.mono, now.mono + kGpuPatience);
   attribute(readings.gpus.gpus, gpu_identifier_, now.mono);
+  note_balloons(readings.gpus.gpus, balloons_.holdings());
   return readings;
 }
 
@@ -280,6 +298,7 @@ api::DaemonView Daemon::describe(Now now) {
   self_.store = outlets_.store_health();
   self_.sinks = outlets_.sinks();
   self_.ledger = ledger_.view();
+  self_.reclaim = reclaim_.roster();
   return self_;
 }
 
@@ -339,6 +358,7 @@ void Daemon::adopt(std::shared_ptr<const config::Settings> settings) {
   tell(engine_.apply(std::move(settings), read_clock()));
   const config::Config& after = engine_.settings()->config();
   outlets_.reconfigure(before, after);
+  reclaim_.set_limit_per_user(static_cast<std::size_t>(after.reclaim.user_clients));
   process_source_.set_top(static_cast<std::size_t>(after.process_top));
   if (guard_) {
     guard_->configure(rhythm(), after.thresholds);
@@ -400,6 +420,7 @@ api::Ports Daemon::ports() {
               },
           .ledger = ledger_.port(),
           .balloons = balloons_.port(),
+          .reclaim = reclaim_.port(),
           .now = read_clock,
           .authority = {.daemon_uid = ::geteuid()}};
 }

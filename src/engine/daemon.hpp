@@ -21,6 +21,7 @@
 #include "engine/ledger_office.hpp"
 #include "engine/outlets.hpp"
 #include "engine/published.hpp"
+#include "engine/reclaim_office.hpp"
 #include "engine/state_dir.hpp"
 #include "gpus/gpu_source.hpp"
 #include "server/server.hpp"
@@ -114,6 +115,7 @@ class Daemon {
   Outlets outlets_;
   BalloonKeeper balloons_;  ///< Before the ledger, which tells it.
   LedgerOffice ledger_;
+  ReclaimOffice reclaim_;
   std::atomic<bool> is_asked_to_look_ = false;
   api::DaemonView self_;
   std::shared_ptr<const VictimTable> victims_;

@@ -24,7 +24,7 @@ std::size_t capacity_for(const config::Config& config) {
 void add_pressed_gpu(history::HostSample& sample, const std::vector<api::GpuView>& gpus) {
   if (const auto pressed = most_pressed(gpus)) {
     const GpuReading& gpu = *gpus[*pressed].reading;
-    sample.gpu_memory_percent = gpu.memory->percent();
+    sample.gpu_memory_percent = gpu.memory->percent_without_balloons();
     sample.gpu_utilization = gpu.utilization_percent;
   }
 }

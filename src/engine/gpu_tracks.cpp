@@ -167,7 +167,7 @@ void GpuTracks::tell_changes(std::vector<Event>& events, const GpuReading& gpu, 
 std::optional<std::size_t> most_pressed(const std::vector<api::GpuView>& gpus) {
   const auto fullness = [](const api::GpuView& gpu) {
     return gpu.fresh && !gpu.reading->identity->is_instance() && gpu.reading->memory
-               ? gpu.reading->memory->percent()
+               ? gpu.reading->memory->percent_without_balloons()
                : -1.0;
   };
   const auto fullest = std::ranges::max_element(gpus, {}, fullness);

@@ -41,6 +41,10 @@ class LedgerOffice {
   [[nodiscard]] api::LedgerPort port();
   [[nodiscard]] std::shared_ptr<const api::LedgerView> view() const { return desk_->view(); }
   void poke() { desk_->poke(); }
+  /// The lease that a process belongs to; empty: none. The thread of observe().
+  [[nodiscard]] std::string account_of(const ProcessId& process, MonoTime now) {
+    return kinship_.account_of(process, now).value_or("");
+  }
   /// See LedgerDesk.
   void note_used_before(const std::string& lease, const ledger::DeviceShare& used) {
     desk_->note_used_before(lease, used);

@@ -107,6 +107,7 @@ std::map<std::string, Use, std::less<>> uses_of(const api::View& view, sources::
 ledger::Rules rules_of(const api::View& view) {
   const config::Config& config = view.settings->config();
   return {.device_reserve = config.gpu_manager.memory_reserve,
+          .max_balloon_percent = config.gpu_manager.max_balloon_percent,
           .memory_limit = config.gpu_manager.memory_limit,
           .host_reserve = config.ledger.host_reserve.value_or(view.lines.emergency),
           .most_leases_per_user = static_cast<std::size_t>(config.ledger.user_leases),

@@ -13,6 +13,7 @@
 
 #include "engine/attribution.hpp"
 #include "engine/clock.hpp"
+#include "engine/ledger_sample.hpp"
 #include "store/ledger_file.hpp"
 
 namespace levee::engine {
@@ -43,10 +44,15 @@ bool is_about_ledger(int fd) {
 }
 
 /// Those that die with this process: the others are held by whose they are.
-std::vector<BalloonOrder> own(std::vector<BalloonOrder> balloons) {
-  std::erase_if(balloons,
-                [](const BalloonOrder& each) { return each.lease.owner.pid != ::getpid(); });
+std::vector<BalloonOrder> own(std::vector<BalloonOrder> balloons, const ProcessId& self) {
+  std::erase_if(balloons, [&self](const BalloonOrder& each) { return each.lease.owner != self; });
   return balloons;
+}
+
+/// This process. One that cannot be known is nobody: it owns nothing.
+ProcessId read_own_id(const sources::Root& root) {
+  const auto found = find_process(root, sources::read_boot_id(root), ::getpid());
+  return found ? found->id : ProcessId{};
 }
 
 api::Ports ports_of(Published<api::View>& view, LedgerOffice& office, BalloonKeeper& balloons) {
@@ -76,6 +82,7 @@ Result<std::unique_ptr<LocalLedger>> LocalLedger::open(Options options) {
 
 LocalLedger::LocalLedger(Options options, std::unique_ptr<ledger::Store> store)
     : options_(std::move(options)),
+      self_(read_own_id(options_.root)),
       settings_(std::make_shared<const config::Settings>(options_.settings)),
       host_(options_.root),
       identifier_(options_.root, {}, std::make_shared<sources::UserNames>(options_.root)),
@@ -96,7 +103,7 @@ LocalLedger::LocalLedger(Options options, std::unique_ptr<ledger::Store> store)
       .root = options_.root,
       .store = std::move(store),
       .look_again = look_again,
-      .balloons = [this](const auto& balloons) { balloons_.keep(own(balloons)); }});
+      .balloons = [this](const auto& balloons) { balloons_.keep(own(balloons, self_)); }});
   if (::inotify_add_watch(changes_.get(), options_.state_dir.c_str(),
                           IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
     changes_ = sources::Fd{};
@@ -137,6 +144,7 @@ void LocalLedger::look(std::chrono::nanoseconds patience) {
   readings.gpus = patience > kPatience ? gpus_.finish_all(now.mono, now.mono + patience)
                                        : gpus_.finish(now.mono, now.mono + patience);
   attribute(readings.gpus.gpus, identifier_, now.mono);
+  note_balloons(readings.gpus.gpus, balloons_.holdings());
   const auto tick = engine_.tick(std::move(readings), {}, {}, read_clock());
   view_.set(tick.view);
   office_->observe(*tick.view, balloons_.holdings());

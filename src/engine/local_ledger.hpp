@@ -56,6 +56,7 @@ class LocalLedger {
   void wake() const;
 
   const Options options_;
+  const ProcessId self_;
   std::shared_ptr<const config::Settings> settings_;
   sources::HostSource host_;
   sources::Identifier identifier_;

@@ -123,7 +123,11 @@ DeviceBalance balance_of(const DeviceSupply& device, std::size_t column, Account
                        .outstanding = {},
                        .available = {},
                        .limit = limit_of(device, rules),
-                       .limited = {}};
+                       .limited = {},
+                       .balloon_limit = {},
+                       .balloons = {}};
+  result.balloon_limit = Bytes{static_cast<std::uint64_t>(
+      static_cast<double>(result.capacity.count) * (rules.max_balloon_percent / 100))};
   Bytes used_by_accounts;
   for (std::size_t i = 0; i < accounts.count; ++i) {
     const Bytes promised = accounts.promised.at(i, column);
@@ -196,6 +200,16 @@ Balance balance(const Book& book, const Supply& supply, const Rules& rules) {
   result.devices.reserve(supply.devices.size());
   for (std::size_t i = 0; i < supply.devices.size(); ++i) {
     result.devices.push_back(balance_of(supply.devices[i], i, accounts, rules));
+  }
+  for (const auto& [id, lease] : book.leases()) {
+    if (!lease.is_granted() || !lease.demand.is_free_balloon()) {
+      continue;
+    }
+    for (const DeviceShare& share : lease.shares) {
+      if (DeviceBalance* const device = result.find(share.uuid)) {
+        device->balloons += share.bytes;
+      }
+    }
   }
   if (supply.host) {
     reckon_host(*supply.host, accounts, rules, result);

@@ -7,6 +7,7 @@
 //   host      = available (G1) − host_reserve − Σ over accounts of max(0, promised − used)
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 #include <vector>
 
@@ -23,8 +24,14 @@ struct DeviceBalance {
   Bytes unaccounted;  ///< Used by processes of no account.
   Bytes outstanding;  ///< Promised, and not used yet.
   Bytes available;
-  Bytes limit;    ///< The most that bookings under `memory_limit` may bring it to.
-  Bytes limited;  ///< As `available`, for such bookings.
+  Bytes limit;          ///< The most that bookings under `memory_limit` may bring it to.
+  Bytes limited;        ///< As `available`, for such bookings.
+  Bytes balloon_limit;  ///< The most that balloons of no other lease may have together,
+  Bytes balloons;       ///< and what they are promised.
+
+  [[nodiscard]] Bytes for_balloons() const noexcept {
+    return std::min(available, balloon_limit - balloons);
+  }
 };
 
 struct Balance {

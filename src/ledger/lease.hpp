@@ -63,6 +63,11 @@ struct Demand {
   /// absent: it stays as it is.
   std::optional<Bytes> step;
 
+  /// A balloon that belongs to no other lease: nobody uses what it holds.
+  [[nodiscard]] bool is_free_balloon() const noexcept {
+    return kind == LeaseKind::balloon && within.empty();
+  }
+
   bool operator==(const Demand&) const = default;
 };
 

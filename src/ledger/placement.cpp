@@ -10,11 +10,17 @@ namespace levee::ledger {
 namespace {
 
 Bytes room(const Demand& demand, const DeviceBalance& device) {
+  if (demand.is_free_balloon()) {
+    return device.for_balloons();
+  }
   return demand.obeys_limit ? device.limited : device.available;
 }
 
 /// What `room` would be if nobody used the device.
 Bytes largest(const Demand& demand, const DeviceBalance& device) {
+  if (demand.is_free_balloon()) {
+    return std::min(device.capacity, device.balloon_limit);
+  }
   return demand.obeys_limit ? std::min(device.capacity, device.limit) : device.capacity;
 }
 
@@ -44,12 +50,14 @@ std::string label_of(const DeviceSupply& device) {
 }
 
 Shortfall shortfall(const Demand& demand, const DeviceBalance& device, Bytes needed) {
-  return {.resource = device.device->uuid,
-          .label = label_of(*device.device),
-          .needed = needed,
-          .available = room(demand, device),
-          .capacity = largest(demand, device),
-          .reason = objection(demand, *device.device)};
+  const bool is_bounded = demand.is_free_balloon() && room(demand, device) < device.available;
+  return {
+      .resource = device.device->uuid,
+      .label = label_of(*device.device) + (is_bounded ? " for balloons (max_balloon_percent)" : ""),
+      .needed = needed,
+      .available = room(demand, device),
+      .capacity = largest(demand, device),
+      .reason = objection(demand, *device.device)};
 }
 
 /// The devices that may serve a request for any, in the order in which they are preferred.
@@ -162,6 +170,7 @@ bool is_possible(const Demand& demand, const Balance& left) {
   for (DeviceBalance& each : empty.devices) {
     each.available = largest(demand, each);
     each.limited = each.available;
+    each.balloons = {};
   }
   return place(demand, empty).has_value();
 }
@@ -181,6 +190,9 @@ void take(const Demand& demand, const std::vector<DeviceShare>& shares, Balance&
       device->available -= share.bytes;
       device->limited -= share.bytes;
       device->committed += share.bytes;
+      if (demand.is_free_balloon()) {
+        device->balloons += share.bytes;
+      }
       if (device->device->unified) {
         left.host_available -= share.bytes;
       }

@@ -50,6 +50,7 @@ struct Supply {
 /// What an administrator may set.
 struct Rules {
   Bytes device_reserve = mib(512);    ///< Kept free on each device (`memory_reserve_mb`).
+  double max_balloon_percent = 100;   ///< Of a device's capacity, for balloons of no other lease.
   std::optional<Bytes> memory_limit;  ///< `memory_limit_mb`; absent: 75 % of the device.
   Bytes host_reserve = gib(2);
   std::size_t most_leases_per_user = 256;

@@ -108,8 +108,9 @@ void judge_gpu(std::vector<Judgement>& judgements, const GpuReading& gpu,
   // On unified memory the host's alerts speak for the one pool.
   if (!gpu.identity->unified_memory) {
     const bool known = usable && gpu.memory.has_value();
-    judgements.push_back({AlertType::gpu_memory, &gpu, known,
-                          known ? gpu_memory(gpu.memory->percent(), t) : std::nullopt});
+    judgements.push_back(
+        {AlertType::gpu_memory, &gpu, known,
+         known ? gpu_memory(gpu.memory->percent_without_balloons(), t) : std::nullopt});
     const bool is_projected = usable && judged.projected_percent.has_value();
     judgements.push_back({AlertType::gpu_projection, &gpu, is_projected,
                           is_projected && judged.is_filling

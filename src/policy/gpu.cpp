@@ -75,8 +75,9 @@ GpuLevels gpu_levels(const GpuReading& gpu, const GpuLevels& previous, const Thr
   }
   GpuLevels levels;
   levels.temperature = temperature_level(gpu.temperature_celsius, previous.temperature, thresholds);
-  levels.memory = memory_level(gpu.memory ? std::optional(gpu.memory->percent()) : std::nullopt,
-                               previous.memory, thresholds);
+  levels.memory = memory_level(
+      gpu.memory ? std::optional(gpu.memory->percent_without_balloons()) : std::nullopt,
+      previous.memory, thresholds);
   levels.device = worse(levels.temperature, levels.memory);
   return levels;
 }

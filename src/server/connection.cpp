@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "server/response_head.hpp"
+#include "server/talk.hpp"
 
 namespace levee::server {
 namespace {
@@ -168,6 +169,7 @@ void Connection::handle_request() {
   head_only_ = message.request.method == "HEAD";
   message.request.via = peer_.via;
   message.request.peer_uid = peer_.uid;
+  message.request.peer_pid = peer_.pid;
   auto ticket = std::make_shared<Ticket>(owner_.mailbox(), weak_from_this());
   owner_.handle(std::move(message.request), [ticket = std::move(ticket)](api::Response response) {
     ticket->answer(std::move(response));
@@ -181,7 +183,9 @@ void Connection::respond(const api::Response& response) {
     return;
   }
   assert(response.body != nullptr);
-  if (response.stream && !head_only_) {
+  if (response.dialogue != nullptr) {
+    start_talk(response);
+  } else if (response.stream && !head_only_) {
     open_stream(response);
   } else {
     write_response(response, keep_alive_);
@@ -336,9 +340,31 @@ void Connection::on_frames_written() {
   }
 }
 
+// --- dialogues
+
+void Connection::start_talk(const api::Response& response) {
+  state_ = State::talking;
+  std::string head;
+  append_upgrade(head, response.dialogue->protocol());
+  talk_ =
+      std::make_shared<Talk>(Talk::Home{.limits = owner_.limits(),
+                                        .mailbox = owner_.mailbox(),
+                                        .wake_by = [this](TimePoint when) { owner_.wake_by(when); },
+                                        .over = [self = shared_from_this()] { self->close(); }},
+                             std::move(socket_), response.dialogue);
+  const std::shared_ptr talk = talk_;  // It may end at once, and this connection with it.
+  talk->start(std::move(head), parser_.rest());
+}
+
 // --- the end
 
+TimePoint Connection::due() const noexcept { return talk_ ? talk_->due() : due_; }
+
 void Connection::on_due(TimePoint now) {
+  if (talk_ != nullptr) {
+    std::shared_ptr(talk_)->on_due(now);
+    return;
+  }
   if (now < due_) {
     return;
   }
@@ -362,6 +388,7 @@ void Connection::on_due(TimePoint now) {
       }
       return;
     case State::handling:
+    case State::talking:
     case State::closed:
       return;
     case State::writing:
@@ -382,6 +409,9 @@ void Connection::end(Reason reason) {
   }
   state_ = State::closed;
   due_ = TimePoint::max();
+  if (const auto talk = std::exchange(talk_, nullptr)) {
+    talk->close();
+  }
   error_code ignored;
   std::ignore = socket_.close(ignored);
   owner_.closed(*this);

@@ -1,6 +1,6 @@
 // Connection: one client, from accept to close. Reads requests one after another, hands each to the
-// handler, writes the answer, and may become a stream of server-sent events. Used on the I/O thread
-// only; answers from elsewhere come through the Mailbox.
+// handler, writes the answer, and may become a stream of server-sent events or a Talk. Used on the
+// I/O thread only; answers from elsewhere come through the Mailbox.
 #pragma once
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -27,6 +27,7 @@ using TimePoint = std::chrono::steady_clock::time_point;
 using Frame = std::shared_ptr<const std::string>;
 
 class Connection;
+class Talk;
 
 /// What a connection needs of the server.
 class Owner {
@@ -56,7 +57,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void send_frame(const Frame& frame);
 
   /// When on_due() is to be called: a deadline, or the time for a heartbeat.
-  [[nodiscard]] TimePoint due() const noexcept { return due_; }
+  [[nodiscard]] TimePoint due() const noexcept;
   void on_due(TimePoint now);
 
   std::size_t index = 0;  ///< Its place in the owner's list; the owner's to use.
@@ -68,6 +69,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     writing,    ///< The answer is on its way.
     lingering,  ///< Answered for the last time; lets the client read that before closing.
     streaming,
+    talking,  ///< The Talk has the socket.
     closed,
   };
 
@@ -84,6 +86,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void linger();
   void drain();
   void open_stream(const api::Response& response);
+  void start_talk(const api::Response& response);
   void watch_for_close();
   void write_frames();
   void on_frames_written();
@@ -119,6 +122,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t in_flight_bytes_ = 0;
   std::size_t waiting_bytes_ = 0;
   bool frames_moving_ = false;
+  std::shared_ptr<Talk> talk_;
   std::size_t unread_bytes_ = 0;  ///< Sent by the client after its request, for nobody.
 };
 

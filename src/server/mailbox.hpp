@@ -19,6 +19,15 @@ class Mailbox {
     io_ = nullptr;
   }
 
+  /// Runs `work` on the I/O thread, soon; never within this call.
+  template <class Work>
+  void post(Work work) {
+    const std::lock_guard lock(mutex_);
+    if (io_ != nullptr) {
+      boost::asio::post(*io_, std::move(work));
+    }
+  }
+
   /// Runs `work` on the I/O thread: at once if that is where we are, else soon.
   template <class Work>
   void deliver(Work work) {

@@ -50,10 +50,14 @@ Peer peer_of_unix_socket(int fd) {
   ucred peer{};
   socklen_t size = sizeof peer;
   std::optional<uid_t> uid;
+  std::optional<pid_t> pid;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) {
     uid = peer.uid;
+    if (peer.pid > 0) {  // 0: a process outside our pid namespace.
+      pid = peer.pid;
+    }
   }
-  return {api::Peer::Via::unix_socket, [uid] { return uid; }};
+  return {api::Peer::Via::unix_socket, [uid] { return uid; }, pid};
 }
 
 Peer peer_of_tcp(const sources::Root& root, const sockaddr_storage& theirs,

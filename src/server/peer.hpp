@@ -17,6 +17,8 @@ struct Peer {
   api::Peer::Via via = api::Peer::Via::loopback;
   /// The peer's user; may be slow, to be asked only if a request needs it.
   std::function<std::optional<uid_t>()> uid;
+  /// The process that connected to our Unix socket; absent when it cannot be seen from here.
+  std::optional<pid_t> pid = {};
 };
 
 /// The kernel noted the user when the client connected to our Unix socket.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cstring>
 #include <optional>
@@ -149,6 +150,9 @@ struct RequestParser::Impl {
     request.accept = header(head, http::field::accept);
     request.content_type = header(head, http::field::content_type);
     request.last_event_id = header(head, "Last-Event-ID");
+    if (head.version() >= 11 && http::token_list{head[http::field::connection]}.exists("upgrade")) {
+      request.upgrade = header(head, http::field::upgrade);
+    }
     message.keep_alive = parser->keep_alive();
     message.http_1_0 = head.version() < 11;
     continue_wanted = !message.http_1_0 && !parser->is_done() &&
@@ -240,6 +244,10 @@ bool RequestParser::started() const noexcept {
 bool RequestParser::wants_continue() { return std::exchange(impl_->continue_wanted, false); }
 
 const api::Response& RequestParser::refusal() const noexcept { return impl_->refusal; }
+
+std::string_view RequestParser::rest() const noexcept {
+  return {impl_->buffer.data() + impl_->begin, impl_->end - impl_->begin};
+}
 
 void RequestParser::discard() noexcept { impl_->begin = impl_->end = 0; }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "api/http.hpp"
 
@@ -51,6 +52,9 @@ class RequestParser {
 
   /// The answer to bytes that are no request: 400, 413, 431 or 501.
   [[nodiscard]] const api::Response& refusal() const noexcept;
+
+  /// Bytes that came after the last request that was taken.
+  [[nodiscard]] std::string_view rest() const noexcept;
 
   /// Forgets all bytes not parsed yet, to make room for bytes nobody will look at.
   void discard() noexcept;

@@ -10,7 +10,7 @@
 namespace levee::server {
 namespace {
 
-constexpr std::array<std::pair<int, std::string_view>, 28> kReasons{{
+constexpr std::array<std::pair<int, std::string_view>, 29> kReasons{{
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -33,6 +33,7 @@ constexpr std::array<std::pair<int, std::string_view>, 28> kReasons{{
     {415, "Unsupported Media Type"},
     {421, "Misdirected Request"},
     {422, "Unprocessable Content"},
+    {426, "Upgrade Required"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
@@ -110,6 +111,12 @@ void append_head(std::string& out, const api::Response& response, Framing framin
     out += "Connection: keep-alive\r\n";
   }
   out += "\r\n";
+}
+
+void append_upgrade(std::string& out, std::string_view protocol) {
+  fmt::format_to(std::back_inserter(out),
+                 "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n",
+                 protocol);
 }
 
 }  // namespace levee::server

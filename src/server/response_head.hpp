@@ -21,6 +21,9 @@ enum class Framing {
 /// headers win over the server's usual ones (Cache-Control and the like).
 void append_head(std::string& out, const api::Response& response, Framing framing);
 
+/// Appends the head of the answer that leaves HTTP for `protocol`.
+void append_upgrade(std::string& out, std::string_view protocol);
+
 /// False for the statuses that never have a body (1xx, 204, 304).
 [[nodiscard]] bool may_have_body(int status) noexcept;
 

@@ -74,6 +74,18 @@ def test_what_is_held_counts_once_and_keeps_others_from_it(machine, levee):
     levee.command("balloon", "release", "large", check=True)
 
 
+def test_a_balloon_is_no_pressure(machine, levee):
+    assert levee.command("reserve", "78GB", "--gpu", "0", "--id", "large").returncode == 0
+    shown = lambda: levee.get("/api/v1/gpus")[1]["gpus"][0]
+    wait_until(lambda: shown()["memory_balloon_bytes"] == 78 * GIB, 5, "the balloon, shown apart")
+    gpu = shown()
+    assert gpu["memory_percent"] > 97 and not gpu["memory_pressure"]
+    assert gpu["state"] == "optimal" and gpu["speed_multiplier"] == 1.0
+    assert not [a for a in levee.get("/api/v1/monitoring/alerts")[1]["alerts"] if a["type"] == "gpu_memory"]
+    assert "levee_gpu_memory_balloon_bytes{" in levee.get_text("/metrics")
+    levee.command("balloon", "release", "large", check=True)
+
+
 def test_shares_are_of_what_is_free_on_each_gpu(machine, levee):
     before = [free(machine, gpu) for gpu in (0, 1)]
     assert levee.command("reserve", "50%", "--gpu", "all", "--id", "half").returncode == 0

@@ -36,6 +36,7 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_reserve(root, chosen);
   declare_balloon(root, chosen);
   declare_queue(root, chosen);
+  declare_reclaim(root, chosen);
   declare_alerts(root, chosen);
   declare_fit(root, chosen);
   declare_forecast(root, chosen);

@@ -20,6 +20,10 @@ class Ledger {
   [[nodiscard]] static Result<Ledger> open(const Connection& connection,
                                            const std::optional<std::string>& config,
                                            const Surroundings& surroundings);
+  [[nodiscard]] static Result<Ledger> open(const Showing& showing,
+                                           const Surroundings& surroundings) {
+    return open(showing.connection, showing.config, surroundings);
+  }
 
   /// An answer of 400 or above comes back as the Error it carries.
   [[nodiscard]] Result<Json> call(std::string_view method, std::string_view target,

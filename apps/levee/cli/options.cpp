@@ -28,6 +28,13 @@ void add_config_file(CLI::App& command, std::optional<std::string>& file) {
       ->type_name("FILE");
 }
 
+void add_showing(CLI::App& command, Showing& showing) {
+  command.add_flag("--json", showing.json, "As JSON");
+  add_connection(command, showing.connection);
+  add_config_file(command, showing.config);
+  add_style(command, showing.style);
+}
+
 void add_footer(CLI::App& command, std::string_view examples, std::string_view exit_codes) {
   std::string footer = "Examples:\n";
   while (!examples.empty()) {

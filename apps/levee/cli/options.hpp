@@ -1,17 +1,15 @@
 // Options that several subcommands share. Parsing only; each subcommand adds those it means.
 #pragma once
 
+#include <CLI/App.hpp>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "cli/surroundings.hpp"
 #include "levee/result.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace levee::cli {
 
@@ -31,6 +29,27 @@ void add_style(CLI::App& command, StyleWish& wish);
 
 /// --config, for what works without a daemon.
 void add_config_file(CLI::App& command, std::optional<std::string>& file);
+
+/// What a command takes that shows something and may do so without a daemon.
+struct Showing {
+  Connection connection;
+  StyleWish style;
+  std::optional<std::string> config;
+  bool json = false;
+};
+
+void add_showing(CLI::App& command, Showing& showing);
+
+/// `command` on the line means run(*options).
+template <class Options>
+void run_with(CLI::App& command, const std::shared_ptr<Options>& options, Run& chosen,
+              int (*run)(const Options&, const Surroundings&)) {
+  command.callback([options, run, &chosen] {
+    chosen = [options, run](const Surroundings& surroundings) {
+      return run(*options, surroundings);
+    };
+  });
+}
 
 /// Shows the examples, one a line, and what the exit code means below the help of `command`.
 void add_footer(CLI::App& command, std::string_view examples, std::string_view exit_codes);
@@ -62,5 +81,6 @@ void declare_gpu_helper(CLI::App& root, Run& chosen);
 void declare_gpu_holder(CLI::App& root, Run& chosen);
 void declare_reserve(CLI::App& root, Run& chosen);
 void declare_balloon(CLI::App& root, Run& chosen);
+void declare_reclaim(CLI::App& root, Run& chosen);
 
 }  // namespace levee::cli

@@ -52,6 +52,18 @@ TEST(Authorize, SaysWhoAskedAndWhoMay) {
   EXPECT_THAT(result.error().hint, HasSubstr("990"));
 }
 
+TEST(Authorize, LetsAUserActOnTheirOwnAndAdministratorsOnAll) {
+  const auto allows = [](std::optional<uid_t> uid) {
+    return authorize(kAuthority, Peer{.via = Peer::Via::unix_socket, .uid = uid}, uid_t{1000})
+        .has_value();
+  };
+  EXPECT_TRUE(allows(1000));
+  EXPECT_TRUE(allows(0));
+  EXPECT_TRUE(allows(990));
+  EXPECT_FALSE(allows(1001));
+  EXPECT_FALSE(allows(kUnknown));
+}
+
 bool accepts(std::string_view host, std::string_view origin = {}) {
   return check_origin(Peer::Via::loopback, host, origin).has_value();
 }

@@ -148,7 +148,8 @@ TEST(PassOn, AsksWhoHoldsIt) {
   };
   EXPECT_EQ(json_of(pass_on(R"({"size": "512MB"})"))["passed_on_bytes"], mib(512).count);
   EXPECT_EQ(pass_on(R"({"size": 0.5})").status, 200);
-  EXPECT_THAT(at.passed_on, ElementsAre(Pair("b", mib(512)), Pair("b", gib(1))));
+  EXPECT_THAT(at.passed_on,
+              ElementsAre(Pair("b", Amount::of(mib(512))), Pair("b", *Amount::parse("50%"))));
   at.pass_on_answer = fail(ErrorCode::unavailable, "the driver hangs", "look");
   EXPECT_EQ(pass_on(R"({"size": "1GB"})").status, 503);
 }
@@ -182,7 +183,8 @@ TEST(Balloons, CannotBeHadWithoutALedgerOrAHolder) {
   House house;
   EXPECT_EQ(house.get("/api/v1/balloons").status, 503);
   bool is_refused = false;
-  BalloonPort{}.pass_on("b", gib(1), [&](const Result<Bytes>& result) { is_refused = !result; });
+  BalloonPort{}.pass_on("b", Amount::of(gib(1)),
+                        [&](const Result<Bytes>& result) { is_refused = !result; });
   EXPECT_TRUE(is_refused);
   EXPECT_TRUE(BalloonPort{}.holdings().empty());
 }

@@ -169,8 +169,8 @@ inline std::shared_ptr<View> example_view() {
 class House {
  public:
   /// Without a ledger unless one is handed in.
-  explicit House(LedgerPort ledger = {}, BalloonPort balloons = {})
-      : ledger_(std::move(ledger)), balloons_(std::move(balloons)) {}
+  explicit House(LedgerPort ledger = {}, BalloonPort balloons = {}, ReclaimPort reclaim = {})
+      : ledger_(std::move(ledger)), balloons_(std::move(balloons)), reclaim_(std::move(reclaim)) {}
 
   std::shared_ptr<View> view = example_view();
   Now now = example_now();
@@ -241,12 +241,14 @@ class House {
                      },
                  .ledger = ledger_,
                  .balloons = balloons_,
+                 .reclaim = reclaim_,
                  .now = [this] { return now; },
                  .authority = Authority{.daemon_uid = kDaemonUid}};
   }
 
   const LedgerPort ledger_;
   const BalloonPort balloons_;
+  const ReclaimPort reclaim_;
   Api api_{ports()};
 };
 

@@ -176,16 +176,17 @@ class Ledger {
 class LedgerHouse {
  public:
   Ledger ledger;
-  std::vector<Holding> holdings;                         ///< Of balloons.
-  std::vector<std::pair<std::string, Bytes>> passed_on;  ///< Asked for.
+  std::vector<Holding> holdings;                          ///< Of balloons.
+  std::vector<std::pair<std::string, Amount>> passed_on;  ///< Asked for.
   Result<Bytes> pass_on_answer = Bytes{};
-  House house{ledger.port(),
-              {.holdings = [this] { return holdings; },
-               .pass_on =
-                   [this](std::string lease, Bytes bytes, const BalloonPort::Answer& answer) {
-                     passed_on.emplace_back(std::move(lease), bytes);
-                     answer(pass_on_answer);
-                   }}};
+  House house{
+      ledger.port(),
+      {.holdings = [this] { return holdings; },
+       .pass_on =
+           [this](std::string lease, const Amount& amount, const BalloonPort::Answer& answer) {
+             passed_on.emplace_back(std::move(lease), amount);
+             answer(pass_on_answer);
+           }}};
 
   LedgerHouse() {
     house.view = view_with({example_gpu(0), example_gpu(1)});

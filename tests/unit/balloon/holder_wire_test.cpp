@@ -23,7 +23,7 @@ std::vector<Message> one_of_each() {
   how.baton = {.promised = gib(12), .step = gib(1), .spare = gib(3)};
   how.baseline = mib(300);
   how.look = 1ms;
-  const BatonState passing{true, true, false, std::nullopt, gib(4), gib(5), mib(1), "why"};
+  const BatonState passing{true, false, std::nullopt, gib(4), gib(5), mib(1), "why"};
   return {Hold{1, gib(4), mib(100), 1500ms},
           Ask{2},
           Stop{std::numeric_limits<std::uint64_t>::max()},
@@ -31,7 +31,6 @@ std::vector<Message> one_of_each() {
           Done{5, state},
           Failed{6, state, {ErrorCode::resource_exhausted, "CUDA out of memory", "ask for less"}},
           Follow{7, how},
-          Unfollow{8},
           Yield{9, gib(2)},
           Passing{0, state, passing}};
 }

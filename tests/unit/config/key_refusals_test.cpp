@@ -135,6 +135,8 @@ std::vector<Refusal> refusals() {
       {"ledger.user_gpu_memory", text("1023KB"), "is not a size"},
       {"ledger.user_gpu_memory", 0.5, "is not a size"},
       {"ledger.user_host_memory", text("50%"), "is not a size"},
+      {"reclaim.user_clients", whole(0), "is not a whole number"},
+      {"reclaim.user_clients", text("all"), "is not a whole number"},
       {"ledger.user_host_memory", whole(-1), "is not a size"},
       {"guard.fill_rate", 1.5, "is not a size per second"},
       // whole numbers

@@ -60,5 +60,31 @@ TEST(Attribution, LeavesAGpuAloneThatTellsNoProcesses) {
   EXPECT_FALSE(gpus[0].processes);
 }
 
+GpuReading gpu_called(const char* uuid) {
+  GpuIdentity identity;
+  identity.uuid = uuid;
+  GpuReading gpu;
+  gpu.identity = std::make_shared<const GpuIdentity>(identity);
+  return gpu;
+}
+
+TEST(NoteBalloons, AddsUpWhatIsHeldOnEachGpu) {
+  std::vector<GpuReading> gpus{gpu_called("GPU-a"), gpu_called("GPU-b"), gpu_called("GPU-c")};
+  gpus[0].memory = GpuMemory{gib(80), gib(70), gib(10), {}};
+  gpus[1].memory = GpuMemory{gib(80), gib(1), gib(79), {}};
+  std::vector<api::Holding> holdings(3);
+  holdings[0].uuid = holdings[1].uuid = "GPU-a";
+  holdings[0].held = gib(10);
+  holdings[1].held = gib(20);
+  holdings[2].uuid = "GPU-b";
+  holdings[2].held = gib(9);
+  note_balloons(gpus, holdings);
+  EXPECT_EQ(gpus[0].memory->balloons, gib(30));
+  EXPECT_EQ(gpus[0].memory->percent_without_balloons(), 50);
+  EXPECT_EQ(gpus[0].memory->percent(), 87.5);
+  EXPECT_EQ(gpus[1].memory->balloons, gib(1)) << "what is held is newer than what was read";
+  EXPECT_FALSE(gpus[2].memory);
+}
+
 }  // namespace
 }  // namespace levee::engine

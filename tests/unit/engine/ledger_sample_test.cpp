@@ -207,6 +207,7 @@ TEST_F(SampleTest, KeepsTheHostAboveTheBrakeLineWhereverThatIs) {
 TEST_F(SampleTest, TakesRulesFromTheSettings) {
   const auto view = view_set({{"memory_reserve_mb", "100"},
                               {"memory_limit_mb", "6144"},
+                              {"max_balloon_percent", "60"},
                               {"ledger.host_reserve", "0"},
                               {"ledger.user_leases", "3"},
                               {"ledger.user_gpu_memory", "24GB"},
@@ -214,6 +215,7 @@ TEST_F(SampleTest, TakesRulesFromTheSettings) {
   const auto rules = sample(*view).rules;
   EXPECT_EQ(rules.device_reserve, mib(100));
   EXPECT_EQ(rules.memory_limit, mib(6144));
+  EXPECT_EQ(rules.max_balloon_percent, 60);
   EXPECT_EQ(rules.host_reserve, Bytes{});  // 0 is 0, and not "auto".
   EXPECT_EQ(rules.most_leases_per_user, 3U);
   EXPECT_EQ(rules.most_device_bytes_per_user, gib(24));

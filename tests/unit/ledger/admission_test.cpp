@@ -320,6 +320,50 @@ TEST(Queue, CancelledRequestsLetTheNextPass) {
   EXPECT_THAT(office.settle(), ElementsAre("granted small"));
 }
 
+// --- balloons
+
+Request balloon_on(std::string id, int index, std::uint64_t gb) {
+  Request request = on_gpu(std::move(id), index, gb);
+  request.demand.kind = LeaseKind::balloon;
+  return request;
+}
+
+/// Three ranks, each of which wants to hold 60 % of every GPU (contract F-22).
+TEST(Balloons, StayTogetherWithinTheirShareOfAGpu) {
+  Office office(machine({gpu(0)}));
+  office.rules.max_balloon_percent = 75;
+  EXPECT_TRUE(office.grants(balloon_on("rank-0", 0, 48)));
+  const Answer second = office.ask(balloon_on("rank-1", 0, 19));
+  EXPECT_EQ(second.denial.error.code, ErrorCode::resource_exhausted);
+  EXPECT_THAT(second.denial.error.message, HasSubstr("for balloons (max_balloon_percent)"));
+  EXPECT_THAT(second.denial.error.message, HasSubstr("12.0 GiB available"));
+  EXPECT_TRUE(office.grants(balloon_on("rank-1", 0, 12)));
+  EXPECT_EQ(office.resize("rank-1", gib(13)).outcome, Outcome::denied);
+  EXPECT_TRUE(office.grants(on_gpu("job", 0, 20))) << "what is no balloon has the rest";
+  EXPECT_FALSE(office.ask(waiting(balloon_on("large", 0, 61))).outcome == Outcome::waiting)
+      << "it never fits";
+}
+
+TEST(Balloons, WaitForOneAnother) {
+  Office office(machine({gpu(0)}));
+  office.rules.max_balloon_percent = 50;
+  ASSERT_TRUE(office.grants(balloon_on("one", 0, 30)));
+  EXPECT_EQ(office.ask(waiting(balloon_on("two", 0, 25))).outcome, Outcome::waiting);
+  EXPECT_FALSE(office.grants(balloon_on("three", 0, 10))) << "it is before its turn";
+  ASSERT_TRUE(office.release("one").has_value());
+  EXPECT_THAT(office.settle(), ElementsAre("granted two"));
+}
+
+TEST(Balloons, OfAJobAreAsLargeAsTheJob) {
+  Office office(machine({gpu(0)}));
+  office.rules.max_balloon_percent = 10;
+  ASSERT_TRUE(office.grants(on_gpu("job", 0, 60)));
+  Request own = balloon_on("own", 0, 60);
+  own.demand.within = "job";
+  EXPECT_TRUE(office.grants(own));
+  EXPECT_TRUE(office.grants(balloon_on("free", 0, 8))) << "they do not count";
+}
+
 // --- resize
 
 TEST(Resize, ChangesWhatIsPromisedOnEveryDevice) {
