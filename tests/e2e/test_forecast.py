@@ -6,7 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from levee_testing import GIB, binary, clean_environment
+from levee_sim import SimMachine, gpu_where, wait_for_gpus
+from levee_testing import GIB, MIB, Events, binary, clean_environment
+from simulated_gpu import simgpu_folder
 
 
 def forecast(*arguments, text: str | None = None) -> subprocess.CompletedProcess:
@@ -105,3 +107,46 @@ def test_a_leak_is_told_with_its_rate_and_the_time_left():
     assert answer("-", "--leak", text=healthy)["leak"]["verdict"] == "none"
     assert answer("-", "--leak", text=csv(60, ramp))["leak"]["verdict"] == "unknown"
     assert "leak" not in answer("-", text=csv(60, ramp))
+
+
+GPU = 'clock step\ngpu 0 name="Sim GPU" mem=10000MiB reserved=0 ctx=100MiB\n'
+
+
+def test_a_gpu_that_fills_is_told_ahead_with_who_fills_it():
+    with SimMachine(GPU) as machine, machine.levee("--set", "monitoring_interval=0.5") as levee:
+        wait_for_gpus(levee, 1)
+        events = Events(levee)
+        # 50 MiB a fifth of a second: full in 40 s. It does not wait until the hog holds it all.
+        hog = subprocess.Popen([simgpu_folder() / "simhog", "--mem", "9800MiB", "--step", "50MiB", "--every", "0.2"],
+                               env=machine.environment(), stdout=subprocess.DEVNULL)
+        try:
+            gpu = gpu_where(levee, 0, lambda g: g["memory_forecast"]["full_in_seconds"] and g["memory_forecast"]["growers"]
+                            ["processes"], "an estimate with who grows", 30)
+            forecast = gpu["memory_forecast"]
+            assert forecast["full_soonest_seconds"] <= forecast["full_in_seconds"] < 60
+            assert forecast["limit_bytes"] == 10000 * MIB and forecast["no_estimate"] is None
+            grower = forecast["growers"]["processes"][0]
+            assert (grower["pid"], grower["comm"], grower["share"]) == (hog.pid, "simhog", 1.0)
+            assert forecast["growers"]["users"][0]["processes"] == 1
+            shown = levee.command("status").stdout
+            assert "full in ~" in shown and f"/simhog {hog.pid} +" in shown
+            page = levee.get("/metrics")[1]
+            assert 'levee_gpu_seconds_to_full{gpu="0"' in page and 'levee_gpu_memory_projected_ratio{gpu="0"' in page
+            _, event = events.wait_for(lambda e: (e.get("alert") or {}).get("type") == "gpu_projection", 30, "the alert")
+            alert = event["alert"]
+            assert alert["value"] > 90 and alert["threshold"] in (90.0, 95.0) and alert["unit"] == "percent"
+            assert alert["message"] == f"Projected to reach {alert['value']:.1f}% memory usage in 60 seconds"
+            assert alert["culprit"]["pid"] == hog.pid
+        finally:
+            hog.kill()
+            hog.wait()
+        events.wait_for(lambda e: e["kind"] == "resolved" and e["alert"]["type"] == "gpu_projection", 60, "its end")
+        events.close()
+
+
+def test_a_gpu_at_rest_says_why_there_is_no_estimate():
+    with SimMachine(GPU) as machine, machine.levee() as levee:
+        gpu = gpu_where(levee, 0, lambda g: g["memory_forecast"]["no_estimate"] == "not_growing", "at rest", 10)
+        assert gpu["memory_forecast"]["projected"]["percent"] is not None
+        assert "full in" not in next(line for line in levee.command("status").stdout.splitlines() if "Sim GPU" in line)
+        assert levee.get("/api/v1/monitoring/status")[1]["host_forecast"]["samples"] > 0
