@@ -10,7 +10,7 @@
 // minutes, 1.6, 6.4 and 26 hours whether those lows rise: by more than chance, all along, and not
 // ever more slowly, as a warm-up does. docs/forecast.md says how soon and how often it errs.
 //
-// A detector takes about 2 kB, whatever it is fed. A value; not thread-safe; no clock.
+// A detector takes about 3 kB, whatever it is fed. A value; not thread-safe; no clock.
 #pragma once
 
 #include <array>

@@ -22,7 +22,7 @@ constexpr double kSignificant = 4;
 /// The rise must be so many times what lows differ from their line, …
 constexpr double kRiseOverScatter = 4;
 /// … and so much of what is used: most at the finest scale, where load rises for a while, too.
-constexpr std::array kLeastRise{0.10, 0.05, 0.05, 0.01};
+constexpr std::array kLeastRise{0.20, 0.06, 0.10, 0.01};
 /// Each third must rise by so much of what the whole does.
 constexpr double kSteady = 0.4;
 constexpr double kErrors = 1.7;
