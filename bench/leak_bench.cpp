@@ -82,8 +82,9 @@ int main(int argc, char** argv) {
     if (worker.leak_per_hour == 0) {
       ++healthy;
       accused += was_accused;
-      if (was_accused && std::getenv("VERBOSE"))
-        fmt::print("accused {}: {}\n", i, worker.describe());
+      if (was_accused) {
+        fmt::print("accused, but healthy: {}\n", worker.describe());
+      }
     } else {
       too_early += was_accused;
       for (Band& band : bands) {

@@ -119,9 +119,11 @@ std::optional<Course> parabola_from(std::span<const Point> points, std::size_t f
   const double span = own.back().x - own.front().x;
   const bool is_bent = std::abs(curve->bend) > kSignificant * curve->bend_error &&
                        std::abs(curve->bend) * span > kNotableBend * line->slope;
-  // A sharp bend is no parabola: it goes on along its newest part.
+  // A parabola rises all along what it is fitted to; a sharp bend (rest, then a ramp) is none, and
+  // goes on along its newest part.
+  const bool rises = curve->slope > 0 && curve->slope + 2 * curve->bend * own.front().x > 0;
   const double close = std::max(kGoodFit * noise, kGoodFitOfRise * line->slope * span);
-  if (!is_bent || curve->scatter > close || !(curve->slope > 0)) {
+  if (!is_bent || curve->scatter > close || !rises) {
     return std::nullopt;
   }
   return Course{.pattern = curve->bend > 0 ? Pattern::accelerating : Pattern::slowing,
@@ -266,6 +268,10 @@ std::optional<double> Course::reaches(double height) const {
 }
 
 Course course_of(std::span<const Point> points, double noise, double scale) {
+  const auto [least, most] = std::ranges::minmax(points, {}, &Point::y);
+  if (most.y - least.y <= kNotableRise * noise) {
+    return flat_at(points, 0);  // Most memory does nothing most of the time.
+  }
   const Swings swings = look_for_swings(points, noise, scale);
   if (swings.falls == 0) {
     return newest_regime(points, noise);
