@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "api/forecast_json.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/surroundings.hpp"
 #include "cli/time_text.hpp"
 #include "forecast/series_text.hpp"
 #include "levee/amount.hpp"
