@@ -50,8 +50,15 @@ struct TrackModel {
 struct ForgetModel {
   std::string id;
 };
-using Command =
-    std::variant<UpdateConfig, Cleanup, RegisterModel, RemoveModel, TrackModel, ForgetModel>;
+/// An allocation of so much failed. For an administrator others slow down, for a user they give
+/// what costs them nothing.
+struct ReportShortage {
+  std::string device;  ///< A GPU's UUID, or "host".
+  Bytes bytes;
+  bool is_administrator = false;
+};
+using Command = std::variant<UpdateConfig, Cleanup, RegisterModel, RemoveModel, TrackModel,
+                             ForgetModel, ReportShortage>;
 
 /// What came of a command.
 struct ConfigUpdated {
@@ -66,14 +73,16 @@ struct CleanedUp {
 struct ModelsChanged {
   bool hit = false;  ///< TrackModel: it was cached already.
 };
-using Outcome = std::variant<ConfigUpdated, CleanedUp, ModelsChanged>;
+struct Noted {};
+using Outcome = std::variant<ConfigUpdated, CleanedUp, ModelsChanged, Noted>;
+using CommandAnswer = std::function<void(Result<Outcome>)>;
 
 /// What the Api may ask of the rest of Levee.
 struct Ports {
   std::function<std::shared_ptr<const View>()> view;  ///< Null before the first tick. Thread-safe.
   /// Hands a command to the engine; the callback comes exactly once, from any thread. By then
   /// view() shows what the command changed. An `unavailable` error when the queue is full.
-  std::function<void(Command, std::function<void(Result<Outcome>)>)> command;
+  std::function<void(Command, CommandAnswer)> command;
   /// Ask the store; `unavailable` when there is none. Answered once, from any thread.
   std::function<void(store::Query, store::StoreWorker::Answer<history::Bucket>)> stored_history;
   std::function<void(store::EventQuery, store::StoreWorker::Answer<store::StoredEvent>)>

@@ -72,6 +72,7 @@ ordered_json process_json(const GpuProcess& process) {
           {"growth_bytes_per_second", rounded(process.growth_per_second, 0)},
           {"compute", process.compute},
           {"graphics", process.graphics},
+          {"is_balloon", process.is_balloon},
           {"sm_percent", rounded(process.sm_percent, kPercentDecimals)},
           {"memory_bandwidth_percent", rounded(process.memory_percent, kPercentDecimals)},
           {"gpu_instance", or_null(process.gpu_instance)},

@@ -73,30 +73,6 @@ ordered_json suggestions_json(const View& view) {
           {"current_health", to_string(view.health)}};
 }
 
-Result<bool> flag(const Query& query, std::string_view name) {
-  const std::string* text = query.find(name);
-  if (text == nullptr || *text == "false") {
-    return false;
-  }
-  if (*text == "true") {
-    return true;
-  }
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("{} is {}, which is neither true nor false", name, in_quotes(*text)),
-              fmt::format("for example {}=true", name));
-}
-
-Response cleanup_response(const CleanedUp& done) {
-  return json_response(ordered_json{
-      {"success", true},  // The request was carried out; what it freed is said beside it.
-      {"cpu_memory_freed_gb", gb(done.cpu_freed)},
-      {"gpu_memory_freed_gb", gb(done.gpu_freed)},
-      {"message", !done.message.empty()
-                      ? done.message
-                      : fmt::format("Cleanup completed. CPU: {:.1f}GB freed, GPU: {:.1f}GB freed",
-                                    to_gb(done.cpu_freed), to_gb(done.gpu_freed))}});
-}
-
 }  // namespace
 
 Result<Response> get_status(const Call& call) {
@@ -117,16 +93,6 @@ Result<Response> get_suggestions(const Call& call) {
       .body = call.pages.get(call.view, Pages::suggestions,
                              [](const View& view) { return dump(suggestions_json(view)); }),
       .headers = {}};
-}
-
-Result<void> post_cleanup(const Call& call, Responder respond) {
-  const auto force = flag(call.query, "force");
-  if (!force) {
-    return std::unexpected(force.error());
-  }
-  call.ports.command(Cleanup{.force = *force},
-                     answer_with<CleanedUp>(std::move(respond), cleanup_response));
-  return {};
 }
 
 }  // namespace levee::api

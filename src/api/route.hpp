@@ -151,6 +151,8 @@ Result<Response> get_status(const Call& call);
 Result<Response> get_report(const Call& call);
 Result<Response> get_suggestions(const Call& call);
 Result<Response> get_overview(const Call& call);
+Result<Response> get_recovery(const Call& call);
+Result<void> post_allocation_failure(const Call& call, Responder respond);
 Result<void> post_cleanup(const Call& call, Responder respond);
 
 // alerts.cpp

@@ -5,7 +5,7 @@ namespace levee::api {
 namespace {
 
 constexpr std::array<std::string_view, 3> kAlertQuery{"severity", "limit", "window_seconds"};
-constexpr std::array<std::string_view, 1> kCleanupQuery{"force"};
+constexpr std::array<std::string_view, 2> kCleanupQuery{"force", "dry_run"};
 constexpr std::array<std::string_view, 1> kHistoryQuery{"window_seconds"};
 constexpr std::array<std::string_view, 1> kEventQuery{"since"};
 constexpr std::array<std::string_view, 4> kProcessQuery{"limit", "user", "gpu_id", "sort"};
@@ -58,7 +58,24 @@ constexpr std::array kRoutes{
           get_suggestions,
           "What would help now"},
     Route{"POST", "/api/v1/monitoring/cleanup", Action::administer, kCleanupQuery, Takes::no_body,
-          Needs::nothing, post_cleanup, "Free what can be freed without harm"},
+          Needs::nothing, post_cleanup,
+          "Free what can be freed without harm; with force=true also what slows work down"},
+    Route{"GET",
+          "/api/v1/recovery",
+          Action::read,
+          {},
+          Takes::no_body,
+          Needs::view,
+          get_recovery,
+          "What is done about memory pressure, what could be, and what it brought"},
+    Route{"POST",
+          "/api/v1/allocation-failures",
+          Action::manage_own,
+          {},
+          Takes::json_body,
+          Needs::view,
+          post_allocation_failure,
+          "An allocation of one's own process failed: gpu or device, memory, pid"},
     Route{"GET", "/api/v1/monitoring/history", Action::read, kHistoryQuery, Takes::no_body,
           Needs::view, get_history, "The past window_seconds (300 unless given)"},
     Route{"GET", "/api/v1/events", Action::read, kEventQuery, Takes::no_body, Needs::view,

@@ -13,6 +13,7 @@
 
 #include "actions/protect.hpp"
 #include "api/ledger_port.hpp"
+#include "api/recovery_view.hpp"
 #include "config/settings.hpp"
 #include "control/throttle.hpp"
 #include "core/alert.hpp"
@@ -78,6 +79,7 @@ struct DaemonView {
   std::vector<SinkView> sinks;
   std::shared_ptr<const LedgerView> ledger;        ///< Null: there is none, or not yet.
   std::shared_ptr<const reclaim::Roster> reclaim;  ///< Who can give memory back; null: no daemon.
+  std::shared_ptr<const RecoveryView> recovery;    ///< Null: there is none, or not yet.
 };
 
 /// A past event as the stream sends it.

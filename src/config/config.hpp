@@ -99,6 +99,16 @@ struct Reclaim {
   std::int64_t user_clients = 64;
 };
 
+enum class RecoveryMode { on, dry_run, off };
+
+/// What is done about memory that runs out.
+struct Recovery {
+  RecoveryMode mode = RecoveryMode::on;
+  bool gpu_emergency = false;  ///< Whether a GPU that is nearly full is an emergency by itself.
+  std::chrono::seconds rest{60};
+  std::chrono::milliseconds deadline{5000};
+};
+
 struct Config {
   std::chrono::milliseconds monitoring_interval{1000};
   std::chrono::seconds history_seconds{900};
@@ -115,6 +125,7 @@ struct Config {
   Metrics metrics;
   Ledger ledger;
   Reclaim reclaim;
+  Recovery recovery;
   Server server;
   Store store;
   Log log;

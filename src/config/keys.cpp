@@ -226,7 +226,17 @@ std::vector<Key> ledger_keys() {
 }
 
 std::vector<Key> guard_keys() {
+  const auto recovery = [](auto member) { return field(&Config::recovery, member); };
   return {
+      word("recovery.mode", "mode", recovery(&Recovery::mode), {"on", "dry-run", "off"},
+           "Whether something is done about memory pressure, or only told what would be."),
+      boolean("recovery.gpu_emergency", recovery(&Recovery::gpu_emergency),
+              "Whether a GPU that is nearly full is an emergency by itself; otherwise only after "
+              "an allocation failed."),
+      seconds("recovery.rest_seconds", recovery(&Recovery::rest), 1s, 86'400s,
+              "How long nobody is asked for the same again; doubles while it brings nothing."),
+      seconds("recovery.deadline_seconds", recovery(&Recovery::deadline), 100ms, 600s,
+              "How long a process may take to give memory back."),
       milliseconds("guard.floor_ms", field(&Config::guard, &Guard::floor), 1, 100,
                    "Shortest time between two looks of the guard when memory is nearly gone."),
       milliseconds("guard.look_ahead_ms", field(&Config::guard, &Guard::look_ahead), 0, 1'000,

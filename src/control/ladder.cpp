@@ -49,6 +49,12 @@ std::string_view to_string(StepEnd end) noexcept {
   return "failed";
 }
 
+bool goes_before(const Remedy& a, const Remedy& b) noexcept {
+  // The newest first: b.since before a.since.
+  return std::tie(a.rung, a.priority, b.since, a.target) <
+         std::tie(b.rung, b.priority, a.since, b.target);
+}
+
 Rung highest_rung(Severity pressure) noexcept {
   switch (pressure) {
     case Severity::warning:
@@ -174,13 +180,9 @@ bool Ladder::is_allowed(const Remedy& remedy, std::optional<Severity> pressure,
 }
 
 const Remedy* Ladder::next(const LadderLook& look, MonoTime now) const {
-  const auto rank = [](const Remedy& remedy) {
-    return std::tuple(remedy.rung, remedy.priority, -remedy.since.time_since_epoch().count(),
-                      std::string_view(remedy.target));
-  };
   const Remedy* best = nullptr;
   for (const Remedy& each : look.remedies) {
-    if (is_allowed(each, look.pressure, now) && (best == nullptr || rank(each) < rank(*best))) {
+    if (is_allowed(each, look.pressure, now) && (best == nullptr || goes_before(each, *best))) {
       best = &each;
     }
   }

@@ -54,9 +54,12 @@ struct Remedy {
   bool operator==(const Remedy&) const = default;
 };
 
+/// Whether `a` is tried before `b`.
+[[nodiscard]] bool goes_before(const Remedy& a, const Remedy& b) noexcept;
+
 /// A device at one moment.
 struct LadderLook {
-  std::optional<Severity> pressure;  ///< Absent: there is none.
+  std::optional<Severity> pressure = {};  ///< Absent: there is none.
   Bytes used;
   Bytes line;        ///< Above it there is pressure.
   MonoTime read_at;  ///< When `used` was read.

@@ -46,6 +46,12 @@ Advice step(Throttle& throttle, Level level, std::chrono::seconds cooldown, Mono
                 .should_throttle = is_throttled || cooling};
 }
 
+Advice paused(Advice advice) noexcept {
+  advice.speed_multiplier = 0;
+  advice.should_throttle = true;
+  return advice;
+}
+
 Advice capped_by_load(Advice advice, std::optional<double> load, std::optional<double> limit) {
   if (load && limit && *load > *limit) {
     advice.speed_multiplier = std::min(advice.speed_multiplier, multiplier_of(Level::throttled));

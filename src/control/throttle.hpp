@@ -24,6 +24,9 @@ struct Throttle {
   std::optional<MonoTime> left_throttled_at;
 };
 
+/// `advice` for work that should stand still.
+[[nodiscard]] Advice paused(Advice advice) noexcept;
+
 /// Moves `throttle` to `level` and says what work should do now.
 [[nodiscard]] Advice step(Throttle& throttle, Level level, std::chrono::seconds cooldown,
                           MonoTime now);

@@ -83,11 +83,13 @@ enum class EventKind {
   source_back,
   store_lost,
   store_back,
-  lease_granted,   ///< Memory was promised (`details` say which lease).
-  lease_released,  ///< A lease, or a request in line, is over; `details` say why.
-  reclaim_joined,  ///< A process said what memory it can give back.
-  reclaim_left,    ///< It no longer does.
-  reclaim_asked,   ///< It was asked for memory; `details` say what came of it.
+  lease_granted,    ///< Memory was promised (`details` say which lease).
+  lease_released,   ///< A lease, or a request in line, is over; `details` say why.
+  reclaim_joined,   ///< A process said what memory it can give back.
+  reclaim_left,     ///< It no longer does.
+  reclaim_asked,    ///< It was asked for memory; `details` say what came of it.
+  recovery_step,    ///< Something was done about memory pressure; `details` say what it brought.
+  recovery_lifted,  ///< Work that was told to pause may go on.
 };
 
 [[nodiscard]] std::string_view to_string(EventKind kind) noexcept;

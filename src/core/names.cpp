@@ -150,6 +150,10 @@ std::string_view to_string(EventKind kind) noexcept {
       return "lease_granted";
     case EventKind::lease_released:
       return "lease_released";
+    case EventKind::recovery_step:
+      return "recovery_step";
+    case EventKind::recovery_lifted:
+      return "recovery_lifted";
     case EventKind::reclaim_joined:
       return "reclaim_joined";
     case EventKind::reclaim_left:

@@ -107,7 +107,11 @@ Daemon::Daemon(Options options, std::optional<StateDirLock> lock,
                 .account_of =
                     [this](const ProcessId& process) {
                       return ledger_.account_of(process, read_clock().mono);
-                    }}) {
+                    }}),
+      recovery_({.reclaim = reclaim_.port(),
+                 .ledger = ledger_.port(),
+                 .post = [this](auto task) { static_cast<void>(inbox_.post(std::move(task))); },
+                 .clock = [] { return read_clock().mono; }}) {
   self_.pid = ::getpid();
   self_.started = started_;
 }
@@ -191,6 +195,7 @@ void Daemon::run(const std::stop_token& stop) {
   for (const Inbox::Task& task : inbox_.wait(read_clock().mono, -1).tasks) {
     task();
   }
+  recovery_.stop();
   give_answers();
   announce(EventKind::daemon_stopping, "Levee stops");
   broadcast();
@@ -209,6 +214,10 @@ void Daemon::tick(sources::Thoroughness thoroughness) {
   }
   reclaim_.observe(*tick.view);
   for (Event& event : reclaim_.events(now.wall)) {
+    tell(engine_.record(std::move(event)));
+  }
+  recovery_.observe(*tick.view, now);
+  for (Event& event : recovery_.events()) {
     tell(engine_.record(std::move(event)));
   }
   for (Event& event : ledger_.events(now.wall)) {
@@ -299,6 +308,7 @@ api::DaemonView Daemon::describe(Now now) {
   self_.sinks = outlets_.sinks();
   self_.ledger = ledger_.view();
   self_.reclaim = reclaim_.roster();
+  self_.recovery = recovery_.view();
   return self_;
 }
 
@@ -385,11 +395,19 @@ Result<api::Outcome> Daemon::execute(const api::Command& command) {
   if (auto outcome = engine_.models().execute(command, read_clock())) {
     return std::move(*outcome);
   }
-  return api::CleanedUp{.cpu_freed = {},
-                        .gpu_freed = {},
-                        .message =
-                            "Nothing was freed: no job has registered caches or balloons "
-                            "that Levee could ask it to give back"};
+  recovery_.want(std::get<api::ReportShortage>(command), read_clock().mono);
+  return api::Noted{};
+}
+
+/// A cleanup takes several ticks; it is answered when it is over.
+void Daemon::take(const api::Command& command, const api::CommandAnswer& answer) {
+  if (const auto* const cleanup = std::get_if<api::Cleanup>(&command)) {
+    recovery_.clean_up(cleanup->force, [this, answer](const api::CleanedUp& freed) {
+      answers_.emplace_back([answer, freed] { answer(freed); });
+    });
+    return;
+  }
+  answers_.emplace_back([answer, outcome = execute(command)] { answer(outcome); });
 }
 
 void Daemon::give_answers() {
@@ -402,9 +420,8 @@ api::Ports Daemon::ports() {
   return {.view = [this] { return view_.get(); },
           .command =
               [this](api::Command command, const auto& answer) {
-                const bool posted = inbox_.post([this, command = std::move(command), answer] {
-                  answers_.emplace_back([answer, outcome = execute(command)] { answer(outcome); });
-                });
+                const bool posted = inbox_.post(
+                    [this, command = std::move(command), answer] { take(command, answer); });
                 if (!posted) {
                   answer(fail(ErrorCode::unavailable, "the daemon is too busy or stopping",
                               "try again in a moment"));

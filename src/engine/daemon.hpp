@@ -22,6 +22,7 @@
 #include "engine/outlets.hpp"
 #include "engine/published.hpp"
 #include "engine/reclaim_office.hpp"
+#include "engine/recovery.hpp"
 #include "engine/state_dir.hpp"
 #include "gpus/gpu_source.hpp"
 #include "server/server.hpp"
@@ -92,6 +93,7 @@ class Daemon {
   void start_guard(std::vector<SourceTrouble>& troubles);
   [[nodiscard]] api::DaemonView describe(Now now);
   [[nodiscard]] api::Ports ports();
+  void take(const api::Command& command, const api::CommandAnswer& answer);
   [[nodiscard]] Result<api::Outcome> execute(const api::Command& command);
   /// Answers the commands that were executed: the View shows now what they did.
   void give_answers();
@@ -116,6 +118,7 @@ class Daemon {
   BalloonKeeper balloons_;  ///< Before the ledger, which tells it.
   LedgerOffice ledger_;
   ReclaimOffice reclaim_;
+  Recovery recovery_;
   std::atomic<bool> is_asked_to_look_ = false;
   api::DaemonView self_;
   std::shared_ptr<const VictimTable> victims_;

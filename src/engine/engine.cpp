@@ -56,6 +56,22 @@ Forecast forecast_of(std::span<const history::HostSample> samples, const HostRea
   return forecast_memory(points, question);
 }
 
+/// Where recovery has told work to pause, that is the advice.
+void hold_back(const api::RecoveryView* recovery, control::Advice& host,
+               std::vector<api::GpuView>& gpus) {
+  if (recovery == nullptr) {
+    return;
+  }
+  if (recovery->is_paused(kReclaimHost)) {
+    host = control::paused(host);
+  }
+  for (api::GpuView& gpu : gpus) {
+    if (recovery->is_paused(gpu.reading->identity->uuid)) {
+      gpu.advice = control::paused(gpu.advice);
+    }
+  }
+}
+
 /// Said once on a small machine, whose lines are not the configured ones (contract F-31).
 Event cap_event(Bytes total, const policy::HostLines& lines, Now now) {
   return plain_event(
@@ -87,9 +103,9 @@ Tick Engine::tick(Readings readings, const api::GuardView& guard, const api::Dae
   const Level before = std::exchange(
       level_, policy::memory_level(host ? std::optional{host->used_percent()} : std::nullopt,
                                    level_, config.thresholds));
-  const control::Advice advice =
-      control::step(throttle_, level_, config.throttle_cooldown, now.mono);
+  control::Advice advice = control::step(throttle_, level_, config.throttle_cooldown, now.mono);
   GpuTracks::Step gpus = gpu_tracks_.step(*snapshot, config);
+  hold_back(daemon.recovery.get(), advice, gpus.views);
   const auto culprit = policy::find_culprit(snapshot->processes);
 
   // What is to be told.

@@ -40,7 +40,7 @@ Forecast forecast_of(const history::Blocks<history::GpuSample>& past, const GpuR
       now, std::chrono::ceil<std::chrono::seconds>(question.window),
       [&](const history::GpuSample& sample) {
         if (sample.memory) {
-          const Bytes taken = sample.memory->total - sample.memory->free;
+          const Bytes taken = sample.memory->taken_without_balloons();
           points.push_back({seconds_of(sample.at.mono), static_cast<double>(taken.count)});
         }
       });

@@ -41,10 +41,12 @@ Growers growers(std::vector<Grower> candidates) {
 Growers growers_on(const GpuReading& gpu) {
   std::vector<Grower> candidates;
   for (const GpuProcess& process : gpu.processes.value_or(std::vector<GpuProcess>{})) {
-    candidates.push_back({.pid = process.pid,
-                          .user = process.identity ? process.identity->user : "",
-                          .comm = process.identity ? process.identity->comm : "",
-                          .bytes_per_second = process.growth_per_second.value_or(0)});
+    if (!process.is_balloon) {
+      candidates.push_back({.pid = process.pid,
+                            .user = process.identity ? process.identity->user : "",
+                            .comm = process.identity ? process.identity->comm : "",
+                            .bytes_per_second = process.growth_per_second.value_or(0)});
+    }
   }
   return growers(std::move(candidates));
 }

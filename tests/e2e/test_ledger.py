@@ -111,7 +111,7 @@ def test_waiters_are_served_in_order_and_at_once(levee):
     assert queue.index("second") < queue.index("third")
     watcher = subprocess.Popen([binary(), "lease", "wait", "second"], stdout=subprocess.PIPE, text=True,
                                env=clean_environment(LEVEE_SOCKET=str(levee.socket)))
-    time.sleep(0.2)
+    time.sleep(0.2)  # If it were to end too early: a slow machine makes this no stricter and no failure.
     assert watcher.poll() is None
     assert release(levee, "first")[0] == 200
     assert watcher.communicate(timeout=5)[0] == "second has 70.0 GiB on GPU 0\n"

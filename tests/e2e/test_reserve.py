@@ -82,7 +82,7 @@ def test_a_balloon_is_no_pressure(machine, levee):
     assert gpu["memory_percent"] > 97 and not gpu["memory_pressure"]
     assert gpu["state"] == "optimal" and gpu["speed_multiplier"] == 1.0
     assert not [a for a in levee.get("/api/v1/monitoring/alerts")[1]["alerts"] if a["type"] == "gpu_memory"]
-    assert "levee_gpu_memory_balloon_bytes{" in levee.get_text("/metrics")
+    assert "levee_gpu_memory_balloon_bytes{" in levee.get("/metrics")[1]
     levee.command("balloon", "release", "large", check=True)
 
 

@@ -1,13 +1,14 @@
 // A process that has memory and can give it back, for tests of the reclaim protocol:
 //
 //   reclaim_client [--device UUID] [--bytes N] [--priority N] [--name TEXT] [--behave WORD]
+//                  [--strategy WORD]
 //
 // It fills N bytes of the host, or of a GPU through the driver that is there (the simulated one, in
-// tests), and offers to clear them as a cache. How it behaves when it is asked: "honest" frees what
-// is wanted and says so, "lie" frees nothing and says that it did, "refuse", "throw", "hang" never
-// answers, "late" answers a second after the deadline, "die" ends at once, "fork" is honest and
-// has a child that outlives it and holds its connection open, whose pid it says. A line on standard
-// input ends it.
+// tests), and offers to clear them as a cache, or what else the strategy is. How it behaves when it
+// is asked: "honest" frees what is wanted and says so, "lie" frees nothing and says that it did,
+// "refuse", "throw", "hang" never answers, "late" answers a second after the deadline, "die" ends
+// at once, "fork" is honest and has a child that outlives it and holds its connection open, whose
+// pid it says. A line on standard input ends it.
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -193,8 +194,10 @@ int run(std::map<std::string, std::string> options) {
   ReclaimClient client(
       {.name = options["--name"],
        .priority = options.contains("--priority") ? std::stoi(options["--priority"]) : 0});
+  const auto strategy = parse_reclaim_strategy(
+      options.contains("--strategy") ? options["--strategy"] : "clear_cache");
   const auto offered = client.on(
-      ReclaimStrategy::clear_cache, device,
+      strategy.value(), device,
       [&](const ReclaimRequest& request) { return behave(how, *cache, request); }, Bytes{bytes});
   const auto status = client.start();
   if (!offered || !status) {

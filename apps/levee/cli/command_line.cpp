@@ -37,6 +37,8 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_balloon(root, chosen);
   declare_queue(root, chosen);
   declare_reclaim(root, chosen);
+  declare_recovery(root, chosen);
+  declare_cleanup(root, chosen);
   declare_alerts(root, chosen);
   declare_fit(root, chosen);
   declare_forecast(root, chosen);

@@ -248,6 +248,7 @@ TEST_F(HolderTest, StopIsAtOnceAlsoInTheMiddleOfAHang) {
   Holder holder = start();
   machine_.fault("gpu 0 hang cuMemCreate");
   std::jthread killer([pid = *holder.pid()] {
+    // In the middle of the hang, usually; before or after it the outcome is the same.
     std::this_thread::sleep_for(50ms);
     ::kill(pid, SIGSTOP);  // a stopped one cannot even close its line
   });

@@ -86,5 +86,23 @@ TEST(NoteBalloons, AddsUpWhatIsHeldOnEachGpu) {
   EXPECT_FALSE(gpus[2].memory);
 }
 
+TEST(NoteBalloons, BelievesTheDriverWhatAHolderHas) {
+  std::vector<GpuReading> gpus{gpu_called("GPU-a")};
+  gpus[0].memory = GpuMemory{gib(80), gib(70), gib(10), {}};
+  gpus[0].processes = gpu_with({41, 42}).processes;
+  gpus[0].processes->at(0).memory = gib(30);
+  gpus[0].processes->at(1).memory.reset();
+  std::vector<api::Holding> holdings(2);
+  holdings[0].uuid = holdings[1].uuid = "GPU-a";
+  holdings[0].held = gib(10);  // It grows just now.
+  holdings[0].pid = 41;
+  holdings[1].held = gib(5);
+  holdings[1].pid = 42;
+  note_balloons(gpus, holdings);
+  EXPECT_EQ(gpus[0].memory->balloons, gib(35));
+  EXPECT_TRUE(gpus[0].processes->at(0).is_balloon);
+  EXPECT_TRUE(gpus[0].processes->at(1).is_balloon);
+}
+
 }  // namespace
 }  // namespace levee::engine

@@ -307,6 +307,17 @@ TEST_F(GpuTracksTest, MemoryThatStaysIsNotFilling) {
   EXPECT_FALSE(step_.judged.at(0).is_filling);
 }
 
+TEST_F(GpuTracksTest, ABalloonThatGrowsIsNoMemoryThatFills) {
+  for (int second = 0; second <= 30; ++second) {
+    GpuReading gpu = gpu_with(0, 30, 40 + second, at(second * 1s).mono);
+    gpu.memory->balloons =
+        Bytes{gpu.memory->total.count / 100 * static_cast<std::uint64_t>(second)};
+    tick(second * 1s, {gpu});
+  }
+  EXPECT_EQ(step_.views.at(0).forecast.why_none, NoEstimate::not_growing);
+  EXPECT_NEAR(step_.judged.at(0).projected_percent.value_or(0), 40, 0.1);
+}
+
 TEST_F(GpuTracksTest, ALostGpuIsForecastNoMore) {
   for (int second = 0; second <= 30; ++second) {
     tick(second * 1s, {gpu_with(0, 30, 40 + second, at(second * 1s).mono)});

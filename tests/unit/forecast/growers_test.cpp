@@ -47,6 +47,8 @@ TEST(Growers, OnADeviceThatNamesNobodyThereAreNone) {
   gpu.processes->front().growth_per_second = kMb;
   ASSERT_EQ(growers_on(gpu).processes.size(), 1U);
   EXPECT_EQ(growers_on(gpu).processes[0].user, "") << "it cannot be seen from here";
+  gpu.processes->front().is_balloon = true;
+  EXPECT_TRUE(growers_on(gpu).processes.empty()) << "what a balloon takes is left out";
 }
 
 TEST(Growers, OfTheHostAreThoseWhoseResidentMemoryGrows) {
