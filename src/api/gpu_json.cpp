@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/forecast_json.hpp"
 #include "api/json_parts.hpp"
 #include "api/lease_json.hpp"
 #include "policy/xid.hpp"
@@ -71,6 +72,7 @@ ordered_json process_json(const GpuProcess& process) {
           {"growth_bytes_per_second", rounded(process.growth_per_second, 0)},
           {"compute", process.compute},
           {"graphics", process.graphics},
+          {"is_balloon", process.is_balloon},
           {"sm_percent", rounded(process.sm_percent, kPercentDecimals)},
           {"memory_bandwidth_percent", rounded(process.memory_percent, kPercentDecimals)},
           {"gpu_instance", or_null(process.gpu_instance)},
@@ -136,6 +138,8 @@ void append_memory(ordered_json& json, const View& view, const GpuView& gpu) {
   json["memory_available_bytes"] = bytes_or_null(available_memory(view, gpu));
   json["memory_percent"] = rounded(memory_percent(reading), kPercentDecimals);
   json["memory_balloon_bytes"] = bytes_or_null(memory_part(reading, &GpuMemory::balloons));
+  json["memory_forecast"] = forecast_json(gpu.forecast, memory_part(reading, &GpuMemory::total),
+                                          forecast::growers_on(reading));
   json["memory_pressure"] = gpu.fresh && reading.memory
                                 ? ordered_json(reading.memory->percent_without_balloons() >
                                                100 * config.thresholds.memory_pressure_threshold)
@@ -173,7 +177,7 @@ void append_advice(ordered_json& json, const control::Advice& advice) {
   json["speed_multiplier"] = advice.speed_multiplier;
 }
 
-ordered_json trend_json(const policy::Trend& trend) {
+ordered_json trend_json(const forecast::Trend& trend) {
   return {{"trend", to_string(trend.direction)},
           {"celsius_per_minute", rounded(trend.per_minute, 2)},
           {"samples", trend.samples},
@@ -283,14 +287,14 @@ ordered_json manager_gpu_json(const View& view, const GpuView* gpu) {
           {"uuid", reading != nullptr ? ordered_json(reading->identity->uuid) : ordered_json()}};
 }
 
-policy::Trend temperature_trend(const GpuView& gpu, MonoTime now, std::chrono::seconds span) {
-  std::vector<policy::Reading> readings;
+forecast::Trend temperature_trend(const GpuView& gpu, MonoTime now, std::chrono::seconds span) {
+  std::vector<forecast::Reading> readings;
   gpu.past.for_each(now, span, [&](const history::GpuSample& sample) {
     if (sample.temperature_celsius) {
       readings.push_back({sample.at.mono, *sample.temperature_celsius});
     }
   });
-  return policy::trend_of(readings);
+  return forecast::trend_of(readings);
 }
 
 std::string_view color_of(Level level) noexcept {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "api/view.hpp"
-#include "policy/trend.hpp"
+#include "forecast/trend.hpp"
 
 namespace levee::api {
 
@@ -25,8 +25,8 @@ namespace levee::api {
 [[nodiscard]] nlohmann::ordered_json manager_gpu_json(const View& view, const GpuView* gpu);
 
 /// Temperature over the last `span`.
-[[nodiscard]] policy::Trend temperature_trend(const GpuView& gpu, MonoTime now,
-                                              std::chrono::seconds span);
+[[nodiscard]] forecast::Trend temperature_trend(const GpuView& gpu, MonoTime now,
+                                                std::chrono::seconds span);
 
 /// Colour of a state (contract S1-76).
 [[nodiscard]] std::string_view color_of(Level level) noexcept;

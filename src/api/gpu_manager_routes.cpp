@@ -131,7 +131,7 @@ Result<Response> get_gpu_trend(const Call& call) {
   if (!gpu) {
     return std::unexpected(gpu.error());
   }
-  const policy::Trend trend =
+  const forecast::Trend trend =
       temperature_trend(**gpu, call.view->snapshot->at.mono, std::chrono::minutes(*minutes));
   return success({{"gpu_id", (*gpu)->reading->identity->index},
                   {"duration_minutes", *minutes},
@@ -195,7 +195,7 @@ Result<Response> get_gpu_dashboard(const Call& call) {
     return success({{"available", false}, {"state_color", color_of(Level::unavailable)}});
   }
   const GpuReading& reading = *(*gpu)->reading;
-  const policy::Trend trend =
+  const forecast::Trend trend =
       temperature_trend(**gpu, call.view->snapshot->at.mono, std::chrono::minutes(kUsualMinutes));
   const ordered_json status = manager_gpu_json(*call.view, *gpu);
   return success({{"available", true},

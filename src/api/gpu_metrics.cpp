@@ -65,6 +65,18 @@ void memory(From from, To to) {
   }>(from, to);
 }
 
+std::optional<double> seconds_to_full(const View& /*view*/, const GpuView& gpu) {
+  return gpu.fresh && gpu.forecast.full ? std::optional(gpu.forecast.full->in) : std::nullopt;
+}
+
+std::optional<double> projected_ratio(const View& /*view*/, const GpuView& gpu) {
+  const auto& memory = gpu.reading->memory;
+  if (!gpu.fresh || !gpu.forecast.projected || !memory || memory->total == Bytes{}) {
+    return std::nullopt;
+  }
+  return gpu.forecast.projected->bytes / static_cast<double>(memory->total.count);
+}
+
 void info_samples(From from, To to) {
   for (const GpuView& gpu : from.view.gpus) {
     const GpuIdentity& who = *gpu.reading->identity;
@@ -186,6 +198,13 @@ constexpr std::array kMetrics{
                         ? std::optional(gpu.reading->memory->percent_without_balloons() / 100)
                         : std::nullopt;
            }>},
+    Metric{"levee_gpu_seconds_to_full", gauge, "",
+           "Seconds until the GPU's memory is full if it fills as it does; absent without an "
+           "estimate.",
+           each<seconds_to_full>},
+    Metric{"levee_gpu_memory_projected_ratio", gauge, "ratio",
+           "Share of the GPU's memory that will be used in a minute, 0 to 1.",
+           each<projected_ratio>},
     Metric{"levee_gpu_temperature_celsius", gauge, "celsius", "Temperature of the GPU.",
            figure<&GpuReading::temperature_celsius>},
     Metric{"levee_gpu_memory_temperature_celsius", gauge, "celsius",

@@ -231,6 +231,13 @@ constexpr std::array kMetrics{
     Metric{"levee_host_brake_line_bytes", gauge, "bytes",
            "Available memory below which the guard acts.",
            [](From from, To to) { add_known(from.view.lines.emergency, to); }},
+    Metric{"levee_host_seconds_to_full", gauge, "",
+           "Seconds until the memory is full if it fills as it does; absent without an estimate.",
+           [](From from, To to) {
+             if (const auto& full = from.view.host_forecast.full) {
+               to.add(full->in);
+             }
+           }},
     Metric{"levee_health", gauge, "", "1 for the health of this machine, else 0.",
            [](From from, To to) {
              for (const Health health : kHealths) {

@@ -1,6 +1,7 @@
 // The large answers: status, report and overview, made from one View.
 #include <ranges>
 
+#include "api/forecast_json.hpp"
 #include "api/gpu_json.hpp"
 #include "api/json.hpp"
 #include "api/json_parts.hpp"
@@ -233,6 +234,9 @@ void append_ours(ordered_json& json, const View& view, const HostReading* fresh)
   json["should_throttle"] = view.advice.should_throttle;
   json["health"] = to_string(view.health);
   json["memory_pressure"] = fresh ? ordered_json(view.pressure) : ordered_json();
+  json["host_forecast"] = forecast_json(
+      view.host_forecast, fresh != nullptr ? std::optional(fresh->total) : std::nullopt,
+      forecast::growers_among(snapshot.processes));
   json["lines"] = lines_json(view.lines);
   json["alerts"] = {{"active", alerts_json(*view.active, snapshot.hostname)}};
   json["sample_age_seconds"] =

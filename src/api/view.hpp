@@ -22,6 +22,7 @@
 #include "estimate/requirements.hpp"
 #include "history/gpu_sample.hpp"
 #include "history/host_sample.hpp"
+#include "levee/forecast.hpp"
 #include "levee/level.hpp"
 #include "policy/gpu.hpp"
 #include "policy/thresholds.hpp"
@@ -38,6 +39,7 @@ struct GpuView {
   control::Advice advice;
   bool fresh = false;  ///< False: lost, or the reading is too old to judge by.
   history::Blocks<history::GpuSample> past;
+  Forecast forecast;         ///< Of its memory; the limit is its total.
   std::vector<GpuXid> xids;  ///< The newest last, at most kRememberedXids.
 };
 
@@ -96,6 +98,7 @@ struct View {
   Health health = Health::unknown;
   bool pressure = false;  ///< Host memory use is beyond memory_pressure_threshold.
   policy::HostLines lines;
+  Forecast host_forecast;  ///< Of the host's memory, cgroup limits included.
   std::shared_ptr<const std::vector<history::HostSample>> samples;  ///< Never null.
   std::shared_ptr<const std::vector<Alert>> active;                 ///< Never null.
   std::shared_ptr<const std::vector<Alert>> recent;                 ///< Newest first.

@@ -172,6 +172,12 @@ std::vector<Key> gpu_keys() {
               "GPU memory in use, in percent: above it the alert is critical."),
       percent("gpu_memory_emergency", threshold(&Thresholds::gpu_memory_emergency),
               "GPU memory in use, in percent: above it the alert is an emergency."),
+      percent("gpu_projection_warning", threshold(&Thresholds::gpu_projection_warning),
+              "GPU memory that will be in use in a minute if it grows on: above it a warning is "
+              "raised."),
+      percent("gpu_projection_critical", threshold(&Thresholds::gpu_projection_critical),
+              "GPU memory that will be in use in a minute if it grows on: above it the alert is "
+              "critical."),
       percent_or_off("load_throttle_percent", threshold(&Thresholds::load_throttle_percent),
                      "GPU load above which the speed multiplier is at most 0.5."),
       megabytes_or_auto("memory_limit_mb", manager(&GpuManager::memory_limit), mib(64),

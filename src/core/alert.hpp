@@ -17,12 +17,19 @@
 namespace levee {
 
 /// The alert types of contract G3; to_string gives the names used in JSON and metrics.
-enum class AlertType { cpu_memory, host_available, gpu_memory, gpu_temperature, throttle_state };
+enum class AlertType {
+  cpu_memory,
+  host_available,
+  gpu_memory,
+  gpu_temperature,
+  throttle_state,
+  gpu_projection
+};
 
 /// All of them, in their order: what has a line per type goes through these.
-inline constexpr std::array kAlertTypes{AlertType::cpu_memory, AlertType::host_available,
-                                        AlertType::gpu_memory, AlertType::gpu_temperature,
-                                        AlertType::throttle_state};
+inline constexpr std::array kAlertTypes{AlertType::cpu_memory,     AlertType::host_available,
+                                        AlertType::gpu_memory,     AlertType::gpu_temperature,
+                                        AlertType::throttle_state, AlertType::gpu_projection};
 
 [[nodiscard]] std::string_view to_string(AlertType type) noexcept;
 

@@ -65,10 +65,13 @@ struct GpuMemory {
   std::optional<Bytes> reserved;
   Bytes balloons = {};  ///< Of `used`, so much is held by balloons of Levee's.
 
-  /// What state, alerts and pressure are judged by (contract G3): as percent(), without balloons,
-  /// or a balloon would bring about what it is deflated for.
+  /// What state, alerts, pressure and forecast are judged by (contract G3): all that is not free,
+  /// without balloons, or a balloon would bring about what it is deflated for.
+  [[nodiscard]] constexpr Bytes taken_without_balloons() const noexcept {
+    return total - free - balloons;
+  }
   [[nodiscard]] constexpr double percent_without_balloons() const noexcept {
-    return percent_of(total - free - balloons, total);
+    return percent_of(taken_without_balloons(), total);
   }
 
   /// 100 × (total − free) / total (contract G1, F-38).
@@ -106,6 +109,7 @@ struct GpuProcess {
   std::optional<Bytes> rss;
   std::optional<double> cpu_percent;
   std::optional<double> growth_per_second;  ///< Of `memory`, bytes per second.
+  bool is_balloon = false;  ///< It holds a balloon of Levee's and does nothing else.
 };
 
 /// Memory health (NVML: ECC counters, remapped rows or retired pages).

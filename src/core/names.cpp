@@ -92,6 +92,8 @@ std::string_view to_string(AlertType type) noexcept {
       return "gpu_temperature";
     case AlertType::throttle_state:
       return "throttle_state";
+    case AlertType::gpu_projection:
+      return "gpu_projection";
   }
   return "cpu_memory";
 }
@@ -100,6 +102,7 @@ std::string_view unit_of(AlertType type) noexcept {
   switch (type) {
     case AlertType::cpu_memory:
     case AlertType::gpu_memory:
+    case AlertType::gpu_projection:
       return "percent";
     case AlertType::host_available:
       return "GB";

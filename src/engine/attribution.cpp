@@ -21,13 +21,15 @@ void attribute(std::vector<GpuReading>& gpus, sources::Identifier& identifier, M
 
 namespace {
 
-/// By the driver's figure for the holder, which is of the same instant as the rest of the reading,
-/// and so counts a balloon that grows just now; else by what the holder said last.
-Bytes held_of(const GpuReading& gpu, const api::Holding& holding) {
+/// Marks the process that holds, and says how much: by the driver's figure, which is of the same
+/// instant as the rest of the reading, and so counts a balloon that grows just now; else by what
+/// the holder said last.
+Bytes note_holder(GpuReading& gpu, const api::Holding& holding) {
   if (holding.pid && gpu.processes) {
     const auto holder = std::ranges::find(*gpu.processes, *holding.pid, &GpuProcess::pid);
-    if (holder != gpu.processes->end() && holder->memory) {
-      return *holder->memory;
+    if (holder != gpu.processes->end()) {
+      holder->is_balloon = true;
+      return holder->memory.value_or(holding.held);
     }
   }
   return holding.held;
@@ -42,7 +44,7 @@ void note_balloons(std::vector<GpuReading>& gpus, const std::vector<api::Holding
     }
     Bytes held;
     for (const api::Holding& each : holdings) {
-      held += each.uuid == gpu.identity->uuid ? held_of(gpu, each) : Bytes{};
+      held += each.uuid == gpu.identity->uuid ? note_holder(gpu, each) : Bytes{};
     }
     // What is held may be newer than what was read.
     gpu.memory->balloons = std::min(held, gpu.memory->used);

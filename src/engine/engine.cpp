@@ -40,6 +40,22 @@ Level worst_level(Level host, const std::vector<api::GpuView>& gpus) {
   return worst;
 }
 
+/// What the host's memory comes to. Its total is the tightest cgroup's where one is in force, so
+/// the forecast is that cgroup's, then.
+Forecast forecast_of(std::span<const history::HostSample> samples, const HostReading* host,
+                     MonoTime now) {
+  const auto seconds_of = [](MonoTime time) { return Seconds(time.time_since_epoch()).count(); };
+  const ForecastQuestion question{.now = seconds_of(now),
+                                  .limit = host ? std::optional(host->total) : std::nullopt};
+  std::vector<MemoryPoint> points;
+  for (const history::HostSample& sample :
+       history::latest(samples, now, std::chrono::ceil<std::chrono::seconds>(question.window))) {
+    const Bytes used = sample.total - sample.available;
+    points.push_back({seconds_of(sample.at.mono), static_cast<double>(used.count)});
+  }
+  return forecast_memory(points, question);
+}
+
 /// Where recovery has told work to pause, that is the advice.
 void hold_back(const api::RecoveryView* recovery, control::Advice& host,
                std::vector<api::GpuView>& gpus) {
@@ -99,7 +115,7 @@ Tick Engine::tick(Readings readings, const api::GuardView& guard, const api::Dae
   std::ranges::move(host_changes(before, host, now), std::back_inserter(events));
   std::ranges::move(gpus.events, std::back_inserter(events));
   std::ranges::move(
-      policy::update_alerts(alerts_, *snapshot, gpus.levels, config.thresholds, culprit),
+      policy::update_alerts(alerts_, *snapshot, gpus.judged, config.thresholds, culprit),
       std::back_inserter(events));
   for (Event& event : events) {
     tick.events.push_back(record(std::move(event)));
@@ -177,6 +193,7 @@ std::shared_ptr<const api::View> Engine::make_view(std::shared_ptr<const Snapsho
   view->health = policy::health(worst_level(advice.level, gpus), *recent, snapshot->at.mono);
   view->pressure =
       host != nullptr && host->used_percent() > 100 * thresholds.memory_pressure_threshold;
+  view->host_forecast = forecast_of(history_.all(), host, snapshot->at.mono);
   view->lines = policy::host_lines(host ? host->total : Bytes{}, thresholds);
   view->samples = std::make_shared<std::vector<history::HostSample>>(history_.all().begin(),
                                                                      history_.all().end());

@@ -27,6 +27,37 @@ GpuMemory memory_of(const HostReading& host) {
   return {.total = host.total, .used = host.used(), .free = host.available, .reserved = {}};
 }
 
+/// Seconds on the monotonic clock.
+double seconds_of(MonoTime time) { return Seconds(time.time_since_epoch()).count(); }
+
+Forecast forecast_of(const history::Blocks<history::GpuSample>& past, const GpuReading& gpu,
+                     MonoTime now) {
+  std::vector<MemoryPoint> points;
+  const ForecastQuestion question{
+      .now = seconds_of(now),
+      .limit = gpu.memory ? std::optional(gpu.memory->total) : std::nullopt};
+  past.for_each(
+      now, std::chrono::ceil<std::chrono::seconds>(question.window),
+      [&](const history::GpuSample& sample) {
+        if (sample.memory) {
+          const Bytes taken = sample.memory->taken_without_balloons();
+          points.push_back({seconds_of(sample.at.mono), static_cast<double>(taken.count)});
+        }
+      });
+  return forecast_memory(points, question);
+}
+
+policy::GpuJudgement judgement_of(const policy::GpuLevels& levels, const Forecast& forecast,
+                                  const GpuReading& gpu) {
+  policy::GpuJudgement judged{.levels = levels};
+  if (forecast.projected && gpu.memory && gpu.memory->total > Bytes{}) {
+    judged.projected_percent =
+        100 * forecast.projected->bytes / static_cast<double>(gpu.memory->total.count);
+    judged.is_filling = forecast.bytes_per_second.value_or(0) > 0;
+  }
+  return judged;
+}
+
 }  // namespace
 
 void GpuTracks::complete(std::vector<GpuReading>& gpus,
@@ -83,12 +114,14 @@ GpuTracks::Step GpuTracks::step(const Snapshot& snapshot, const config::Config& 
         control::step(track.throttle, track.levels.device, config.throttle_cooldown,
                       snapshot.at.mono),
         is_fresh ? gpu.utilization_percent : std::nullopt, config.thresholds.load_throttle_percent);
-    step.levels.push_back(track.levels);
+    const Forecast forecast = forecast_of(track.past, gpu, snapshot.at.mono);
+    step.judged.push_back(judgement_of(track.levels, forecast, gpu));
     step.views.push_back({.reading = &gpu,
                           .levels = track.levels,
                           .advice = advice,
                           .fresh = is_fresh,
                           .past = track.past,
+                          .forecast = forecast,
                           .xids = track.xids});
   }
   return step;

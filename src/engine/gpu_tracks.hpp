@@ -15,6 +15,7 @@
 #include "core/alert.hpp"
 #include "core/snapshot.hpp"
 #include "history/gpu_sample.hpp"
+#include "levee/forecast.hpp"
 #include "policy/gpu.hpp"
 #include "sources/growth.hpp"
 
@@ -28,7 +29,7 @@ class GpuTracks {
 
   struct Step {
     std::vector<api::GpuView> views;  ///< Their readings lie in `snapshot`.
-    std::vector<policy::GpuLevels> levels;
+    std::vector<policy::GpuJudgement> judged;
     std::vector<Event> events;
   };
 

@@ -86,8 +86,24 @@ std::optional<Crossing> throttle_state(Level level) {
   return std::nullopt;
 }
 
-void judge_gpu(std::vector<Judgement>& judgements, const GpuReading& gpu, const GpuLevels& levels,
-               const Thresholds& t, MonoTime now) {
+/// `gpu_projection`: percent of a GPU's memory that will be used in a minute, while it grows: what
+/// is full and stays so is the matter of `gpu_memory`. Strictly greater fires.
+std::optional<Crossing> gpu_projection(double percent, const Thresholds& t) {
+  const auto crossing = [&](Severity severity, double threshold) {
+    return Crossing{severity, percent, threshold,
+                    fmt::format("Projected to reach {:.1f}% memory usage in 60 seconds", percent)};
+  };
+  if (percent > t.gpu_projection_critical) {
+    return crossing(Severity::critical, t.gpu_projection_critical);
+  }
+  if (percent > t.gpu_projection_warning) {
+    return crossing(Severity::warning, t.gpu_projection_warning);
+  }
+  return std::nullopt;
+}
+
+void judge_gpu(std::vector<Judgement>& judgements, const GpuReading& gpu,
+               const GpuJudgement& judged, const Thresholds& t, MonoTime now) {
   const bool usable = is_judged(gpu, t, now);
   // On unified memory the host's alerts speak for the one pool.
   if (!gpu.identity->unified_memory) {
@@ -95,6 +111,11 @@ void judge_gpu(std::vector<Judgement>& judgements, const GpuReading& gpu, const 
     judgements.push_back(
         {AlertType::gpu_memory, &gpu, known,
          known ? gpu_memory(gpu.memory->percent_without_balloons(), t) : std::nullopt});
+    const bool is_projected = usable && judged.projected_percent.has_value();
+    judgements.push_back({AlertType::gpu_projection, &gpu, is_projected,
+                          is_projected && judged.is_filling
+                              ? gpu_projection(*judged.projected_percent, t)
+                              : std::nullopt});
   }
   if (!gpu.identity->is_instance()) {
     const bool known = usable && gpu.temperature_celsius.has_value();
@@ -102,8 +123,8 @@ void judge_gpu(std::vector<Judgement>& judgements, const GpuReading& gpu, const 
                           known ? gpu_temperature(*gpu.temperature_celsius, gpu.slowdown_celsius, t)
                                 : std::nullopt});
   }
-  judgements.push_back({AlertType::throttle_state, &gpu, levels.device != Level::unavailable,
-                        throttle_state(levels.device)});
+  judgements.push_back({AlertType::throttle_state, &gpu, judged.levels.device != Level::unavailable,
+                        throttle_state(judged.levels.device)});
 }
 
 std::string who(const Culprit& culprit) {
@@ -114,7 +135,7 @@ std::string who(const Culprit& culprit) {
 
 }  // namespace
 
-std::vector<Judgement> judge(const Snapshot& snapshot, std::span<const GpuLevels> gpu_levels,
+std::vector<Judgement> judge(const Snapshot& snapshot, std::span<const GpuJudgement> gpus,
                              const Thresholds& thresholds) {
   const HostReading* host = fresh_host(snapshot, thresholds);
   const bool has_host = host != nullptr;
@@ -124,7 +145,7 @@ std::vector<Judgement> judge(const Snapshot& snapshot, std::span<const GpuLevels
       {AlertType::host_available, nullptr, has_host,
        has_host ? host_available(*host, snapshot.brake_line_reached, thresholds) : std::nullopt}};
   for (std::size_t i = 0; i < snapshot.gpus.size(); ++i) {
-    judge_gpu(judgements, snapshot.gpus[i], gpu_levels[i], thresholds, snapshot.at.mono);
+    judge_gpu(judgements, snapshot.gpus[i], gpus[i], thresholds, snapshot.at.mono);
   }
   return judgements;
 }

@@ -30,9 +30,9 @@ struct Judgement {
   std::optional<Crossing> crossing;
 };
 
-/// Every rule on every device. `gpu_levels` belongs to the GPUs of `snapshot`, in their order.
+/// Every rule on every device. `gpus` belongs to the GPUs of `snapshot`, in their order.
 [[nodiscard]] std::vector<Judgement> judge(const Snapshot& snapshot,
-                                           std::span<const GpuLevels> gpu_levels,
+                                           std::span<const GpuJudgement> gpus,
                                            const Thresholds& thresholds);
 
 /// What the reader of an alert can do.

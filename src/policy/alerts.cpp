@@ -100,11 +100,10 @@ void remember(AlertBook& book, const Alert& alert) {
 }  // namespace
 
 std::vector<Event> update_alerts(AlertBook& book, const Snapshot& snapshot,
-                                 std::span<const GpuLevels> gpu_levels,
-                                 const Thresholds& thresholds,
+                                 std::span<const GpuJudgement> gpus, const Thresholds& thresholds,
                                  const std::optional<Culprit>& host_culprit) {
   std::vector<Event> events;
-  for (const Judgement& judgement : judge(snapshot, gpu_levels, thresholds)) {
+  for (const Judgement& judgement : judge(snapshot, gpus, thresholds)) {
     const GpuReading* gpu = judgement.gpu;
     const std::pair key{judgement.type, gpu != nullptr ? gpu->identity->uuid : std::string()};
     const auto known = book.entries.find(key);

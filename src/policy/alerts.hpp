@@ -46,11 +46,11 @@ struct AlertBook {
   std::uint64_t next_id = 1;
 };
 
-/// Judges `snapshot`: the events to send now; `book` is brought up to date. `gpu_levels` belongs to
-/// the snapshot's GPUs. `host_culprit` is named in host alerts that fire or repeat; in those of a
+/// Judges `snapshot`: the events to send now; `book` is brought up to date. `gpus` belong to
+/// the snapshot's. `host_culprit` is named in host alerts that fire or repeat; in those of a
 /// GPU it is the device's own culprit.
 [[nodiscard]] std::vector<Event> update_alerts(AlertBook& book, const Snapshot& snapshot,
-                                               std::span<const GpuLevels> gpu_levels,
+                                               std::span<const GpuJudgement> gpus,
                                                const Thresholds& thresholds,
                                                const std::optional<Culprit>& host_culprit);
 

@@ -29,6 +29,14 @@ struct GpuLevels {
   Level device = Level::unavailable;
 };
 
+/// A GPU as it was judged: what alerts look at beside its reading.
+struct GpuJudgement {
+  GpuLevels levels;
+  /// Percent of its memory that will be used in a minute. Absent: there is no telling.
+  std::optional<double> projected_percent = std::nullopt;
+  bool is_filling = false;  ///< The projection is of memory that grows.
+};
+
 [[nodiscard]] GpuLevels gpu_levels(const GpuReading& gpu, const GpuLevels& previous,
                                    const Thresholds& thresholds, MonoTime now);
 

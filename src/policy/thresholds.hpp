@@ -32,6 +32,10 @@ struct Thresholds {
   double gpu_memory_emergency = 95;
   double gpu_temperature_warning = 85;
 
+  // Alerts (G3): percent of a GPU's memory that will be used in a minute; strictly greater fires.
+  double gpu_projection_warning = 90;
+  double gpu_projection_critical = 95;
+
   // Alerts (G3): available host memory; strictly less fires. Capped on small machines (F-31).
   Bytes host_available_warning = gib(4);
   Bytes host_available_emergency = gib(2);

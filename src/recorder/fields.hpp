@@ -139,6 +139,7 @@ void attributed_fields(Each& each, Is<GpuProcess> auto& process) {
   each("rss", process.rss);
   each("cpu_percent", process.cpu_percent);
   each("growth_per_second", process.growth_per_second);
+  each("is_balloon", process.is_balloon);
 }
 
 template <class Each>

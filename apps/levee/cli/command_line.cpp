@@ -20,6 +20,8 @@ constexpr const char* kExamples =
     "levee run --gpu-mem 12GB -- python train.py\n"
     "                          start when 12 GB of GPU memory are promised to it\n"
     "levee check && train.py   start only while memory is safe\n"
+    "levee forecast use.csv --limit 24GB\n"
+    "                          when will it be full, going by lines of seconds,bytes?\n"
     "levee serve               watch, alert and keep history\n"
     "levee help history        what a subcommand can do";
 
@@ -41,6 +43,7 @@ void declare_all(CLI::App& root, Run& chosen) {
   declare_incidents(root, chosen);
   declare_replay(root, chosen);
   declare_fit(root, chosen);
+  declare_forecast(root, chosen);
   declare_validate(root, chosen);
   declare_models(root, chosen);
   declare_history(root, chosen);

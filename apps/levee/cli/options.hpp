@@ -69,6 +69,7 @@ void declare_alerts(CLI::App& root, Run& chosen);
 void declare_models(CLI::App& root, Run& chosen);
 void declare_validate(CLI::App& root, Run& chosen);
 void declare_fit(CLI::App& root, Run& chosen);
+void declare_forecast(CLI::App& root, Run& chosen);
 void declare_history(CLI::App& root, Run& chosen);
 void declare_config(CLI::App& root, Run& chosen);
 void declare_run(CLI::App& root, Run& chosen);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "levee/bytes.hpp"
+#include "render/forecast.hpp"
 
 namespace levee::cli {
 namespace {
@@ -65,6 +66,9 @@ std::string remarks(const Json& gpu) {
   const auto slope = number_at(gpu, "temperature_trend", "celsius_per_minute");
   if ((trend == "rising" || trend == "falling") && slope) {
     remarks.push_back(fmt::format("{} {:+.1f}°C/min", trend, *slope));
+  }
+  if (const std::string full = full_text(member_at(gpu, "memory_forecast")); !full.empty()) {
+    remarks.push_back(full);
   }
   const auto unattributed = number_at(gpu, "memory_unattributed_bytes").value_or(0);
   if (unattributed >= kNotableUnattributed) {

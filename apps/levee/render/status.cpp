@@ -7,6 +7,7 @@
 #include "cli/time_text.hpp"
 #include "levee/bytes.hpp"
 #include "levee/version.hpp"
+#include "render/forecast.hpp"
 #include "render/gpus.hpp"
 
 namespace levee::cli {
@@ -97,13 +98,15 @@ std::string host_line(const Json& overview, const Style& style) {
   const std::string memory = fmt::format(
       "{:>6} / {} MiB ({})", mib_text(number_at(host, "used_bytes")),
       mib_text(number_at(host, "total_bytes")), percent_text(number_at(host, "used_percent")));
+  const std::string full = full_text(member_at(overview, "host_forecast"));
   return line({{limited ? "[host] cgroup memory" : "[host] Linux memory"},
                {fmt::format(" | cpu {} | ", percent_text(number_at(host, "cpu_percent")))},
                {memory, stale ? Color::gray : color_of_state(state)},
                {fmt::format(" | {} | ", largest(overview))},
                {fmt::format("{} {}", state, speed ? fmt::format("{:.1f}x", *speed) : "-"),
                 color_of_state(state)},
-               {fmt::format(" | swap {}", swap_text(host))}},
+               {fmt::format(" | swap {}", swap_text(host))},
+               {full.empty() ? "" : " | " + full}},
               style);
 }
 

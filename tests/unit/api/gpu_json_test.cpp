@@ -207,7 +207,7 @@ TEST(TemperatureTrend, LooksBackAsFarAsAskedAndSkipsWhatIsUnknown) {
   remember(*view, 0, {90, 90, 90, 50, 51, 52, 53, 54, 55});
   const MonoTime now = view->snapshot->at.mono;
   EXPECT_EQ(temperature_trend(view->gpus[0], now, std::chrono::seconds{5}).direction,
-            policy::Direction::rising);
+            forecast::Direction::rising);
   EXPECT_EQ(temperature_trend(view->gpus[0], now, std::chrono::minutes{5}).most, 90);
   const auto bare = view_with({bare_gpu()});
   EXPECT_EQ(temperature_trend(bare->gpus[0], now, std::chrono::minutes{5}).samples, 0U);

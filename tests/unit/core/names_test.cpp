@@ -28,7 +28,7 @@ TEST(Names, AreThoseOfTheContract) {
             (std::set<std::string>{"healthy", "moderate", "critical", "unknown"}));
   EXPECT_EQ(names<AlertType>(kAlertTypes.size()),
             (std::set<std::string>{"cpu_memory", "host_available", "gpu_memory", "gpu_temperature",
-                                   "throttle_state"}));
+                                   "throttle_state", "gpu_projection"}));
 }
 
 TEST(Names, AreDistinctWithinAnEnumeration) {

@@ -100,6 +100,8 @@ TEST(NoteBalloons, BelievesTheDriverWhatAHolderHas) {
   holdings[1].pid = 42;
   note_balloons(gpus, holdings);
   EXPECT_EQ(gpus[0].memory->balloons, gib(35));
+  EXPECT_TRUE(gpus[0].processes->at(0).is_balloon);
+  EXPECT_TRUE(gpus[0].processes->at(1).is_balloon);
 }
 
 }  // namespace

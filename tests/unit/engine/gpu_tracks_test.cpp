@@ -282,5 +282,52 @@ TEST_F(GpuTracksTest, NothingIsPressedWhereNoMemoryIsKnown) {
   EXPECT_FALSE(most_pressed(step_.views));
 }
 
+TEST_F(GpuTracksTest, MemoryThatFillsIsForecastAndItsProjectionJudged) {
+  for (int second = 0; second <= 60; ++second) {
+    const double percent = 40 + second / 2.0;
+    tick(second * 1s, {gpu_with(0, 30, percent, at(second * 1s).mono)});
+    if (second < 4) {
+      EXPECT_EQ(step_.views.at(0).forecast.why_none, NoEstimate::too_few_samples) << second;
+      EXPECT_EQ(step_.judged.at(0).projected_percent, std::nullopt) << second;
+    }
+  }
+  const Forecast& forecast = step_.views.at(0).forecast;
+  ASSERT_TRUE(forecast.full);
+  EXPECT_NEAR(forecast.full->in, 60, 2);  // 70 % now, half a percent a second.
+  EXPECT_NEAR(step_.judged.at(0).projected_percent.value_or(0), 100, 1);
+  EXPECT_TRUE(step_.judged.at(0).is_filling);
+}
+
+TEST_F(GpuTracksTest, MemoryThatStaysIsNotFilling) {
+  for (int second = 0; second <= 30; ++second) {
+    tick(second * 1s, {gpu_with(0, 30, 93, at(second * 1s).mono)});
+  }
+  EXPECT_EQ(step_.views.at(0).forecast.why_none, NoEstimate::not_growing);
+  EXPECT_NEAR(step_.judged.at(0).projected_percent.value_or(0), 93, 0.1);
+  EXPECT_FALSE(step_.judged.at(0).is_filling);
+}
+
+TEST_F(GpuTracksTest, ABalloonThatGrowsIsNoMemoryThatFills) {
+  for (int second = 0; second <= 30; ++second) {
+    GpuReading gpu = gpu_with(0, 30, 40 + second, at(second * 1s).mono);
+    gpu.memory->balloons =
+        Bytes{gpu.memory->total.count / 100 * static_cast<std::uint64_t>(second)};
+    tick(second * 1s, {gpu});
+  }
+  EXPECT_EQ(step_.views.at(0).forecast.why_none, NoEstimate::not_growing);
+  EXPECT_NEAR(step_.judged.at(0).projected_percent.value_or(0), 40, 0.1);
+}
+
+TEST_F(GpuTracksTest, ALostGpuIsForecastNoMore) {
+  for (int second = 0; second <= 30; ++second) {
+    tick(second * 1s, {gpu_with(0, 30, 40 + second, at(second * 1s).mono)});
+  }
+  ASSERT_TRUE(step_.views.at(0).forecast.full);
+  const auto last = gpu_with(0, 30, 70, at(30s).mono);
+  tick(120s, {in_condition(last, GpuCondition::lost)});
+  EXPECT_EQ(step_.views.at(0).forecast.why_none, NoEstimate::stale);
+  EXPECT_EQ(step_.judged.at(0).projected_percent, std::nullopt);
+}
+
 }  // namespace
 }  // namespace levee::engine

@@ -28,11 +28,13 @@ class GpuAlerts : public testing::Test {
   std::vector<std::string> judge(std::chrono::milliseconds when, std::vector<GpuReading> gpus) {
     Snapshot snapshot = test::snapshot_of(test::host_using(10), at(when));
     snapshot.gpus = std::move(gpus);
-    std::vector<GpuLevels> levels;
+    std::vector<GpuJudgement> judged;
     for (GpuReading& gpu : snapshot.gpus) {
-      levels.push_back(gpu_levels(gpu, {}, thresholds_, snapshot.at.mono));
+      judged.push_back({.levels = gpu_levels(gpu, {}, thresholds_, snapshot.at.mono),
+                        .projected_percent = projected_,
+                        .is_filling = is_filling_});
     }
-    events_ = update_alerts(book_, snapshot, levels, thresholds_, std::nullopt);
+    events_ = update_alerts(book_, snapshot, judged, thresholds_, std::nullopt);
     std::vector<std::string> result;
     for (const Event& event : events_) {
       result.push_back(brief(event));
@@ -51,6 +53,8 @@ class GpuAlerts : public testing::Test {
   }
 
   Thresholds thresholds_;
+  std::optional<double> projected_;
+  bool is_filling_ = true;
   AlertBook book_;
   std::vector<Event> events_;
 };
@@ -115,6 +119,33 @@ TEST_F(GpuAlerts, NameTheProcessThatGrowsOnThatDevice) {
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].alert->culprit->id.pid, 4242);
   EXPECT_EQ(events_[0].alert->culprit->gpu_memory, gib(60));
+}
+
+TEST_F(GpuAlerts, AProjectionWarnsAbove90AndIsCriticalAbove95) {
+  projected_ = 90;
+  EXPECT_THAT(memory(0s, 50), IsEmpty());
+  projected_ = 90.1;
+  EXPECT_THAT(memory(1s, 50), ElementsAre("alert gpu_projection warning GPU-0"));
+  EXPECT_EQ(events_.front().message, "Projected to reach 90.1% memory usage in 60 seconds");
+  projected_ = 95.1;
+  EXPECT_THAT(memory(2s, 50), ElementsAre("alert gpu_projection critical GPU-0"));
+  projected_ = 60;
+  EXPECT_THAT(memory(3s, 50), ElementsAre("resolved gpu_projection critical GPU-0"));
+}
+
+TEST_F(GpuAlerts, AMemoryThatIsFullAndStaysSoIsNotProjected) {
+  projected_ = 94;
+  is_filling_ = false;
+  EXPECT_THAT(memory(0s, 70), IsEmpty());
+}
+
+TEST_F(GpuAlerts, WithoutAProjectionNothingFiresAndNothingResolves) {
+  projected_ = 99;
+  EXPECT_THAT(memory(0s, 50), ElementsAre("alert gpu_projection critical GPU-0"));
+  projected_.reset();
+  EXPECT_THAT(memory(10s, 50), IsEmpty());
+  projected_ = 50;
+  EXPECT_THAT(memory(11s, 50), ElementsAre("resolved gpu_projection critical GPU-0"));
 }
 
 }  // namespace

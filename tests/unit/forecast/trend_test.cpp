@@ -1,4 +1,4 @@
-#include "policy/trend.hpp"
+#include "forecast/trend.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "support/values.hpp"
 
-namespace levee::policy {
+namespace levee::forecast {
 namespace {
 
 using namespace std::chrono_literals;
@@ -62,4 +62,4 @@ TEST(Trend, LongSeriesAreThinnedYetKeepTheNewest) {
 }
 
 }  // namespace
-}  // namespace levee::policy
+}  // namespace levee::forecast

@@ -9,7 +9,7 @@
 
 #include "core/time.hpp"
 
-namespace levee::policy {
+namespace levee::forecast {
 
 enum class Direction { rising, falling, stable, unknown };
 
@@ -39,4 +39,4 @@ inline constexpr std::size_t kLeastSamples = 5;
 /// The trend of `readings` (oldest first). `unknown` with fewer than kLeastSamples.
 [[nodiscard]] Trend trend_of(std::span<const Reading> readings);
 
-}  // namespace levee::policy
+}  // namespace levee::forecast

@@ -1,42 +1,21 @@
-#include "policy/trend.hpp"
+#include "forecast/trend.hpp"
 
 #include <algorithm>
 #include <vector>
 
-namespace levee::policy {
+#include "forecast/fit.hpp"
+
+namespace levee::forecast {
 namespace {
 
-/// More pairs than this many points make would cost milliseconds and say nothing new.
-constexpr std::size_t kMostPoints = 64;
-
-/// At most kMostPoints readings, evenly spread, the newest among them.
-std::vector<Reading> thinned(std::span<const Reading> readings) {
-  const std::size_t step = (readings.size() + kMostPoints - 1) / kMostPoints;
-  std::vector<Reading> points;
-  for (std::size_t i = (readings.size() - 1) % step; i < readings.size(); i += step) {
-    points.push_back(readings[i]);
-  }
-  return points;
-}
-
 /// Per second; nothing when all readings are of one instant.
-std::optional<double> median_slope(std::span<const Reading> points) {
-  std::vector<double> slopes;
-  slopes.reserve(points.size() * points.size() / 2);
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    for (std::size_t j = i + 1; j < points.size(); ++j) {
-      const double span = Seconds(points[j].at - points[i].at).count();
-      if (span > 0) {
-        slopes.push_back((points[j].value - points[i].value) / span);
-      }
-    }
+std::optional<double> slope_of(std::span<const Reading> readings) {
+  std::vector<Point> points;
+  points.reserve(readings.size());
+  for (const Reading& reading : readings) {
+    points.push_back({Seconds(reading.at - readings.back().at).count(), reading.value});
   }
-  if (slopes.empty()) {
-    return std::nullopt;
-  }
-  const auto middle = slopes.begin() + static_cast<std::ptrdiff_t>(slopes.size() / 2);
-  std::ranges::nth_element(slopes, middle);
-  return *middle;
+  return median_slope(points);
 }
 
 }  // namespace
@@ -72,7 +51,7 @@ Trend trend_of(std::span<const Reading> readings) {
   }
   trend.average = sum / static_cast<double>(readings.size());
   const std::optional<double> slope =
-      readings.size() >= kLeastSamples ? median_slope(thinned(readings)) : std::nullopt;
+      readings.size() >= kLeastSamples ? slope_of(readings) : std::nullopt;
   if (!slope) {
     return trend;
   }
@@ -84,4 +63,4 @@ Trend trend_of(std::span<const Reading> readings) {
   return trend;
 }
 
-}  // namespace levee::policy
+}  // namespace levee::forecast
