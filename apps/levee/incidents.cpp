@@ -60,7 +60,7 @@ int show(const Options& options, const Surroundings& surroundings) {
     return complain(verdict.error());
   }
   return print(options.json ? pretty(*verdict)
-                            : render_verdict(*verdict, style_for(options.style, surroundings)));
+                            : render_incident(*verdict, style_for(options.style, surroundings)));
 }
 
 int record(const Options& options, const Surroundings& /*surroundings*/) {

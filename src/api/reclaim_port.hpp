@@ -22,8 +22,8 @@ struct ReclaimPort {
   }
 
   /// The dialogue with a process that connected; why it is turned away.
-  std::function<Result<std::shared_ptr<Dialogue>>(pid_t pid, uid_t uid)> converse =
-      [](pid_t, uid_t) -> Result<std::shared_ptr<Dialogue>> { return nobody(); };
+  std::function<Result<std::shared_ptr<Dialogue>>(pid_t pid, uid_t uid, bool is_administrator)>
+      converse = [](pid_t, uid_t, bool) -> Result<std::shared_ptr<Dialogue>> { return nobody(); };
 
   /// Who can be asked now; null where there is no daemon.
   std::function<std::shared_ptr<const reclaim::Roster>()> roster = [] {

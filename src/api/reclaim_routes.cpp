@@ -116,7 +116,10 @@ Result<Response> get_reclaim(const Call& call) {
                 "connect to the daemon's Unix socket, from a process that the daemon can see in "
                 "/proc");
   }
-  auto dialogue = call.ports.reclaim.converse(*call.request.peer_pid, *uid);
+  const bool is_administrator =
+      authorize(call.ports.authority, Peer{.via = call.request.via, .uid = uid}, Action::administer)
+          .has_value();
+  auto dialogue = call.ports.reclaim.converse(*call.request.peer_pid, *uid, is_administrator);
   if (!dialogue) {
     Response response = error_response(dialogue.error());
     if (dialogue.error().code == ErrorCode::resource_exhausted) {

@@ -15,11 +15,11 @@
 #include <utility>
 #include <vector>
 
+#include "client/callback_worker.hpp"
 #include "client/endpoint.hpp"
 #include "client/find_daemon.hpp"
 #include "client/fork_watch.hpp"
 #include "client/reclaim_link.hpp"
-#include "client/reclaim_worker.hpp"
 #include "levee/reclaim.hpp"
 #include "reclaim/wire.hpp"
 
@@ -145,7 +145,7 @@ class ReclaimClient::Core : public std::enable_shared_from_this<Core> {
   const ReclaimOptions options_;
   const int wake_fd_;
   client::ForkWatch fork_;
-  client::ReclaimWorker worker_;  ///< The I/O thread's, then stop()'s.
+  client::CallbackWorker worker_;  ///< The I/O thread's, then stop()'s.
   std::thread io_;
   sigset_t signals_{};  ///< Of whoever started it; callbacks run with the same.
   std::optional<std::filesystem::path> socket_;

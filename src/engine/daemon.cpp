@@ -24,11 +24,6 @@ constexpr std::chrono::milliseconds kStopGrace{700};
 /// How long a tick waits for GPUs that usually answer at once.
 constexpr std::chrono::milliseconds kGpuPatience{20};
 
-std::string hostname() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : "localhost";
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Daemon>> Daemon::make(Options options) {
@@ -82,14 +77,15 @@ Daemon::Daemon(Options options, std::optional<StateDirLock> lock,
       gpu_identifier_(options_.root, {}, users_),
       gpu_source_({.helper = options_.settings.config().gpu.enabled ? options_.gpu_helper
                                                                     : std::vector<std::string>{}}),
-      engine_(std::make_shared<const config::Settings>(options_.settings), hostname()),
+      engine_(std::make_shared<const config::Settings>(options_.settings),
+              sources::read_hostname()),
       outlets_({.state_dir = state_lock_ ? std::optional{options_.state_dir} : std::nullopt,
                 .why_no_state_dir = why_no_state_dir,
                 .log_to_stderr = options_.log_to_stderr,
                 .color = options_.color},
                options_.settings.config()),
       flight_({.root = options_.root,
-               .hostname = hostname(),
+               .hostname = sources::read_hostname(),
                .state_dir = state_lock_ ? std::optional{options_.state_dir} : std::nullopt,
                .why_no_state_dir = why_no_state_dir,
                .clock = read_clock,
@@ -166,8 +162,9 @@ void Daemon::stop() {
 
 void Daemon::run(const std::stop_token& stop) {
   announce(EventKind::daemon_started,
-           fmt::format("Levee {} watches {} (pid {}, HTTP {}, socket {})", kVersion, hostname(),
-                       self_.pid, server_->port() ? fmt::format("port {}", server_->port()) : "off",
+           fmt::format("Levee {} watches {} (pid {}, HTTP {}, socket {})", kVersion,
+                       sources::read_hostname(), self_.pid,
+                       server_->port() ? fmt::format("port {}", server_->port()) : "off",
                        options_.socket.string()));
   for (const std::string& note : engine_.settings()->notes()) {
     announce(EventKind::config_changed, note);

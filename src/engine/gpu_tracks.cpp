@@ -32,19 +32,9 @@ double seconds_of(MonoTime time) { return Seconds(time.time_since_epoch()).count
 
 Forecast forecast_of(const history::Blocks<history::GpuSample>& past, const GpuReading& gpu,
                      MonoTime now) {
-  std::vector<MemoryPoint> points;
-  const ForecastQuestion question{
-      .now = seconds_of(now),
-      .limit = gpu.memory ? std::optional(gpu.memory->total) : std::nullopt};
-  past.for_each(
-      now, std::chrono::ceil<std::chrono::seconds>(question.window),
-      [&](const history::GpuSample& sample) {
-        if (sample.memory) {
-          const Bytes taken = sample.memory->taken_without_balloons();
-          points.push_back({seconds_of(sample.at.mono), static_cast<double>(taken.count)});
-        }
-      });
-  return forecast_memory(points, question);
+  return forecast_memory(memory_points(past, now),
+                         {.now = seconds_of(now),
+                          .limit = gpu.memory ? std::optional(gpu.memory->total) : std::nullopt});
 }
 
 policy::GpuJudgement judgement_of(const policy::GpuLevels& levels, const Forecast& forecast,
@@ -162,6 +152,20 @@ void GpuTracks::tell_changes(std::vector<Event>& events, const GpuReading& gpu, 
     }
     track.is_overheated = is_overheated;
   }
+}
+
+std::vector<MemoryPoint> memory_points(const history::Blocks<history::GpuSample>& past,
+                                       MonoTime now) {
+  std::vector<MemoryPoint> points;
+  past.for_each(
+      now, std::chrono::ceil<std::chrono::seconds>(ForecastQuestion{}.window),
+      [&](const history::GpuSample& sample) {
+        if (sample.memory) {
+          const Bytes taken = sample.memory->taken_without_balloons();
+          points.push_back({seconds_of(sample.at.mono), static_cast<double>(taken.count)});
+        }
+      });
+  return points;
 }
 
 std::optional<std::size_t> most_pressed(const std::vector<api::GpuView>& gpus) {

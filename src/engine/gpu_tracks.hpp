@@ -61,6 +61,10 @@ class GpuTracks {
   std::vector<std::pair<std::string, history::GpuSample>> samples_;
 };
 
+/// What was used of a GPU in the last five minutes, without balloons.
+[[nodiscard]] std::vector<MemoryPoint> memory_points(
+    const history::Blocks<history::GpuSample>& past, MonoTime now);
+
 /// The whole device with the fullest memory among those that are judged.
 [[nodiscard]] std::optional<std::size_t> most_pressed(const std::vector<api::GpuView>& gpus);
 

@@ -19,14 +19,7 @@
 namespace levee::engine {
 namespace {
 
-constexpr std::chrono::seconds kFirstPatience{2};
-constexpr std::chrono::milliseconds kPatience{20};
 constexpr std::string_view kFile = "ledger.db";
-
-std::string hostname() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : "localhost";
-}
 
 /// Whether one of the events that wait in `fd` is about the ledger's files. Takes them all.
 bool is_about_ledger(int fd) {
@@ -84,11 +77,8 @@ LocalLedger::LocalLedger(Options options, std::unique_ptr<ledger::Store> store)
     : options_(std::move(options)),
       self_(read_own_id(options_.root)),
       settings_(std::make_shared<const config::Settings>(options_.settings)),
-      host_(options_.root),
-      identifier_(options_.root, {}, std::make_shared<sources::UserNames>(options_.root)),
-      gpus_({.helper = settings_->config().gpu.enabled ? options_.gpu_helper
-                                                       : std::vector<std::string>{}}),
-      engine_(settings_, hostname()),
+      sources_(options_.root, settings_->config(), options_.gpu_helper),
+      engine_(settings_, sources::read_hostname()),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
       balloons_(
@@ -108,7 +98,7 @@ LocalLedger::LocalLedger(Options options, std::unique_ptr<ledger::Store> store)
                           IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
     changes_ = sources::Fd{};
   }
-  look(kFirstPatience);
+  look();
   api_ = std::make_unique<api::Api>(ports_of(view_, *office_, balloons_));
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
@@ -136,14 +126,8 @@ api::Response LocalLedger::call(std::string_view method, std::string_view target
   return answered.get_future().get();
 }
 
-void LocalLedger::look(std::chrono::nanoseconds patience) {
-  const Now now = read_clock();
-  Readings readings;
-  gpus_.begin(now.mono);
-  readings.host = host_.read(readings.troubles);
-  readings.gpus = patience > kPatience ? gpus_.finish_all(now.mono, now.mono + patience)
-                                       : gpus_.finish(now.mono, now.mono + patience);
-  attribute(readings.gpus.gpus, identifier_, now.mono);
+void LocalLedger::look() {
+  Readings readings = sources_.read(read_clock());
   note_balloons(readings.gpus.gpus, balloons_.holdings());
   const auto tick = engine_.tick(std::move(readings), {}, {}, read_clock());
   view_.set(tick.view);
@@ -159,7 +143,7 @@ void LocalLedger::run(const std::stop_token& stop) {
   MonoTime due = read_clock().mono + settings_->config().monitoring_interval;
   while (!stop.stop_requested()) {
     if (wait(due)) {
-      look(kPatience);
+      look();
       due = read_clock().mono + settings_->config().monitoring_interval;
     }
   }

@@ -18,10 +18,9 @@
 #include "engine/balloon_keeper.hpp"
 #include "engine/engine.hpp"
 #include "engine/ledger_office.hpp"
+#include "engine/local_sources.hpp"
 #include "engine/published.hpp"
 #include "sources/file.hpp"
-#include "sources/host.hpp"
-#include "sources/identifier.hpp"
 
 namespace levee::engine {
 
@@ -49,7 +48,7 @@ class LocalLedger {
  private:
   LocalLedger(Options options, std::unique_ptr<ledger::Store> store);
 
-  void look(std::chrono::nanoseconds patience);
+  void look();
   void run(const std::stop_token& stop);
   /// Sleeps until `due`, or until something happens. True when a look is wanted.
   [[nodiscard]] bool wait(MonoTime due);
@@ -58,9 +57,7 @@ class LocalLedger {
   const Options options_;
   const ProcessId self_;
   std::shared_ptr<const config::Settings> settings_;
-  sources::HostSource host_;
-  sources::Identifier identifier_;
-  gpus::GpuSource gpus_;
+  LocalSources sources_;
   Engine engine_;
   Published<api::View> view_;
   sources::Fd wake_;     ///< eventfd

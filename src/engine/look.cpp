@@ -1,8 +1,5 @@
 #include "engine/look.hpp"
 
-#include <unistd.h>
-
-#include <array>
 #include <thread>
 #include <utility>
 
@@ -25,8 +22,6 @@ constexpr std::chrono::seconds kGpuPatience{2};
 std::shared_ptr<const api::View> look_once(std::shared_ptr<const config::Settings> settings,
                                            const sources::Root& root,
                                            const std::vector<std::string>& gpu_helper) {
-  std::array<char, 256> hostname{"localhost"};
-  ::gethostname(hostname.data(), hostname.size() - 1);
   sources::HostSource host(root);
   const auto users = std::make_shared<sources::UserNames>(root);
   sources::ProcessSource processes(
@@ -50,7 +45,7 @@ std::shared_ptr<const api::View> look_once(std::shared_ptr<const config::Setting
   self.self = sources::read_self();
   self.started = now.wall;
   self.store.enabled = false;
-  Engine engine(std::move(settings), hostname.data());
+  Engine engine(std::move(settings), sources::read_hostname());
   return engine.tick(std::move(readings), {}, self, now).view;
 }
 

@@ -234,15 +234,18 @@ void ReclaimOffice::note(const Asked& asked) {
                               {"reason", asked.ask.reason}}));
 }
 
-Result<std::shared_ptr<api::Dialogue>> ReclaimOffice::converse(pid_t pid, uid_t uid) {
+Result<std::shared_ptr<api::Dialogue>> ReclaimOffice::converse(pid_t pid, uid_t uid,
+                                                               bool is_administrator) {
   const auto process = find_process(options_.root, boot_, pid);
   if (!process) {
     return fail(ErrorCode::permission_denied,
                 fmt::format("process {} cannot be seen in /proc", pid),
                 "it must be one that the daemon can measure");
   }
-  const auto connection =
-      registry_->admit({.process = process->id, .uid = uid, .user = users_.name(uid)});
+  const auto connection = registry_->admit({.process = process->id,
+                                            .uid = uid,
+                                            .user = users_.name(uid),
+                                            .is_administrator = is_administrator});
   if (!connection) {
     return std::unexpected(connection.error());
   }
@@ -250,18 +253,20 @@ Result<std::shared_ptr<api::Dialogue>> ReclaimOffice::converse(pid_t pid, uid_t 
 }
 
 api::ReclaimPort ReclaimOffice::port() {
-  return {.converse = [this](pid_t pid, uid_t uid) { return converse(pid, uid); },
-          .roster = [this] { return roster(); },
-          .ask =
-              [this](const std::string& client, reclaim::Ask ask, auto answer) {
-                registry_->ask(client, std::move(ask),
-                               [this, answer = std::move(answer)](Result<Asked> asked) {
-                                 if (asked) {  // Only ever on the engine thread.
-                                   note(*asked);
-                                 }
-                                 answer(std::move(asked));
-                               });
-              }};
+  return {
+      .converse = [this](pid_t pid, uid_t uid,
+                         bool is_administrator) { return converse(pid, uid, is_administrator); },
+      .roster = [this] { return roster(); },
+      .ask =
+          [this](const std::string& client, reclaim::Ask ask, auto answer) {
+            registry_->ask(client, std::move(ask),
+                           [this, answer = std::move(answer)](Result<Asked> asked) {
+                             if (asked) {  // Only ever on the engine thread.
+                               note(*asked);
+                             }
+                             answer(std::move(asked));
+                           });
+          }};
 }
 
 }  // namespace levee::engine

@@ -47,7 +47,8 @@ class ReclaimOffice {
   void stop() { registry_->stop(); }
 
  private:
-  [[nodiscard]] Result<std::shared_ptr<api::Dialogue>> converse(pid_t pid, uid_t uid);
+  [[nodiscard]] Result<std::shared_ptr<api::Dialogue>> converse(pid_t pid, uid_t uid,
+                                                                bool is_administrator);
   void note(const reclaim::Asked& asked);
 
   const Options options_;

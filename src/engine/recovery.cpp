@@ -209,9 +209,8 @@ void Recovery::ask_client(const std::string& device, const LadderStep& step,
                        StepAnswer said{.number = number, .end = {}, .said = {}, .message = {}};
                        if (asked) {
                          said.end = end_of(asked->outcome);
-                         said.said = asked->outcome == reclaim::Outcome::done
-                                         ? std::optional(asked->said)
-                                         : std::nullopt;
+                         said.said =
+                             asked->said > Bytes{} ? std::optional(asked->said) : std::nullopt;
                          said.message = asked->message;
                        } else {
                          said.end = StepEnd::failed;

@@ -141,7 +141,9 @@ Result<void> Registry::take(Connection& connection, wire::Message message, Now n
     connection.is_registered = true;
     client.name = hello->name.empty() ? fmt::format("pid {}", client.caller.process.pid)
                                       : std::move(hello->name);
-    client.priority = hello->priority;
+    // To be asked after others than one's own is not one's own decision.
+    client.priority =
+        client.caller.is_administrator ? hello->priority : std::min(hello->priority, 0);
     client.offers = std::move(hello->offers);
     client.since = now.wall;
     roster_.reset();

@@ -33,6 +33,7 @@ struct Caller {
   ProcessId process;
   uid_t uid = 0;
   std::string user;  ///< Login name, or the number as text.
+  bool is_administrator = false;
 };
 
 /// A process that can be asked.

@@ -79,8 +79,8 @@ std::optional<Identified> Identifier::find(pid_t pid, MonoTime now) {
   }
   const bool is_old = now - known.identity_read_at >= options_.identity_lasts;
   if (!known.identity || is_old || known.comm != stat->comm) {
-    known.identity =
-        std::make_shared<const ProcessIdentity>(files->identity(*stat, boot_, *users_));
+    known.identity = std::make_shared<const ProcessIdentity>(
+        files->identity(*stat, boot_, *users_, known.identity.get()));
     known.identity_read_at = now;
     known.comm = stat->comm;
   }

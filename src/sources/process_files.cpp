@@ -59,8 +59,8 @@ std::expected<PidStat, int> ProcessFiles::stat() const {
   return parse(read_start_at(directory_.get(), "stat", buffer));
 }
 
-ProcessIdentity ProcessFiles::identity(const PidStat& stat, const BootId& boot,
-                                       UserNames& users) const {
+ProcessIdentity ProcessFiles::identity(const PidStat& stat, const BootId& boot, UserNames& users,
+                                       const ProcessIdentity* before) const {
   std::array<char, 8192> buffer;
   const auto file = [&](const char* name) {
     return read_start_at(directory_.get(), name, buffer).value_or(std::string_view{});
@@ -81,7 +81,8 @@ ProcessIdentity ProcessFiles::identity(const PidStat& stat, const BootId& boot,
   who.comm = printable(stat.comm);
   who.command = parse_cmdline(file("cmdline"));
   if (who.command.empty()) {
-    who.command = fmt::format("[{}]", who.comm);
+    const bool is_ending = before != nullptr && before->id == who.id;
+    who.command = is_ending ? before->command : fmt::format("[{}]", who.comm);
   }
   const std::string_view cgroups = file("cgroup");
   const CgroupPaths cgroup = parse_cgroup(cgroups);

@@ -23,9 +23,10 @@ class ProcessFiles {
   [[nodiscard]] std::expected<PidStat, int> stat() const;
 
   /// Who this is. What cannot be read stays empty; the owner of the directory stands for an
-  /// unreadable status.
-  [[nodiscard]] ProcessIdentity identity(const PidStat& stat, const BootId& boot,
-                                         UserNames& users) const;
+  /// unreadable status. A process that is ending no longer has its command line: then that of
+  /// `before` stands, which is what was known of it.
+  [[nodiscard]] ProcessIdentity identity(const PidStat& stat, const BootId& boot, UserNames& users,
+                                         const ProcessIdentity* before = nullptr) const;
 
   /// The real user.
   [[nodiscard]] std::expected<uid_t, int> uid() const;

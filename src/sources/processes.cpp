@@ -249,8 +249,8 @@ void ProcessSource::Tracker::keep_identity_fresh(Tracked& process, const PidStat
     const auto again = files ? files->stat() : std::unexpected(files.error());
     if (again && again->start_ticks == process.start_ticks) {
       process.comm = again->comm;
-      process.identity =
-          std::make_shared<const ProcessIdentity>(files->identity(*again, boot_, *users_));
+      process.identity = std::make_shared<const ProcessIdentity>(
+          files->identity(*again, boot_, *users_, process.identity.get()));
       process.identity_turns = 0;
     }
     return;

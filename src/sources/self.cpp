@@ -4,6 +4,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "sources/fields.hpp"
 #include "sources/proc_text.hpp"
 #include "sources/root.hpp"
@@ -42,6 +44,11 @@ SelfUse read_self() {
     self.threads = count_threads(*status);
   }
   return self;
+}
+
+std::string read_hostname() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : "localhost";
 }
 
 }  // namespace levee::sources

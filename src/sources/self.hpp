@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "levee/bytes.hpp"
 
@@ -14,5 +15,8 @@ struct SelfUse {
 };
 
 [[nodiscard]] SelfUse read_self();
+
+/// The name of this machine; "localhost" where it has none.
+[[nodiscard]] std::string read_hostname();
 
 }  // namespace levee::sources

@@ -205,7 +205,7 @@ std::string render_incidents(const Json& answer, const Style& style) {
              : text;
 }
 
-std::string render_verdict(const Json& verdict, const Style& style) {
+std::string render_incident(const Json& verdict, const Style& style) {
   return head_of(verdict, style) + filled_text(verdict, style) + growers_text(verdict, style) +
          events_text(verdict, style) + helps_text(verdict, style);
 }

@@ -12,6 +12,6 @@ namespace levee::cli {
 [[nodiscard]] std::string render_incidents(const Json& answer, const Style& style);
 
 /// One page: what filled, who grew, what Levee did, what would have helped.
-[[nodiscard]] std::string render_verdict(const Json& verdict, const Style& style);
+[[nodiscard]] std::string render_incident(const Json& verdict, const Style& style);
 
 }  // namespace levee::cli

@@ -21,12 +21,12 @@ class ReclaimHouse {
   Result<Asked> answer = Asked{};
   Result<std::shared_ptr<Dialogue>> dialogue =
       fail(ErrorCode::resource_exhausted, "64 are here already", "end some");
-  std::vector<std::pair<pid_t, uid_t>> callers;
+  std::vector<std::tuple<pid_t, uid_t, bool>> callers;
   House house{{},
               {},
               {.converse =
-                   [this](pid_t pid, uid_t uid) {
-                     callers.emplace_back(pid, uid);
+                   [this](pid_t pid, uid_t uid, bool is_administrator) {
+                     callers.emplace_back(pid, uid, is_administrator);
                      return dialogue;
                    },
                .roster = [this] { return roster; },
@@ -206,7 +206,10 @@ TEST(GetReclaim, LeavesHttpForAProcessOnTheUnixSocket) {
   const Response response = at.upgrade("levee-reclaim/1");
   EXPECT_EQ(response.status, 101);
   EXPECT_EQ(response.dialogue, *at.dialogue);
-  EXPECT_THAT(at.callers, ElementsAre(std::pair<pid_t, uid_t>{77, kDaemonUid}));
+  at.house.uid = kOtherUid;
+  static_cast<void>(at.upgrade("levee-reclaim/1"));
+  EXPECT_THAT(at.callers,
+              ElementsAre(std::tuple{77, kDaemonUid, true}, std::tuple{77, kOtherUid, false}));
 }
 
 TEST(GetReclaim, NamesTheVersionThatItSpeaks) {

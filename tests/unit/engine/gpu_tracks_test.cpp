@@ -162,7 +162,7 @@ TEST_F(GpuTracksTest, TracksFollowTheUuidNotThePlace) {
   tick(1s, swapped);
   EXPECT_THAT(events(), IsEmpty());
   EXPECT_EQ(step_.views.at(1).levels.device, Level::critical);
-  EXPECT_EQ(step_.levels.at(0).device, Level::optimal);
+  EXPECT_EQ(step_.judged.at(0).levels.device, Level::optimal);
 }
 
 TEST_F(GpuTracksTest, HistoryHoldsItsTimeAndNoMore) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "engine/engine.hpp"
 #include "engine/state_events.hpp"
 #include "recorder/flight_recorder.hpp"
 #include "support/temp_dir.hpp"

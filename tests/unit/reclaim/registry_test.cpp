@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using Json = nlohmann::json;
 
+constexpr uid_t kAdministrator = 0;
 constexpr const char* kHello =
     R"({"type":"register","name":"t","priority":5,"offers":[
         {"strategy":"clear_cache","device":"host","estimate_bytes":1073741824},
@@ -34,7 +35,10 @@ class RegistryTest : public testing::Test {
   };
 
   static Caller caller(pid_t pid, uid_t uid = 1000) {
-    return {.process = {.boot = {}, .pid = pid, .start_ticks = 7}, .uid = uid, .user = "marie"};
+    return {.process = {.boot = {}, .pid = pid, .start_ticks = 7},
+            .uid = uid,
+            .user = "marie",
+            .is_administrator = uid == kAdministrator};
   }
 
   Peer& come(pid_t pid, uid_t uid = 1000) {
@@ -119,7 +123,6 @@ TEST_F(RegistryTest, ShowsWhoHasSaidWhatItOffers) {
   ASSERT_NE(shown, nullptr);
   EXPECT_EQ(peer.last()["client"], shown->id);
   EXPECT_EQ(shown->name, "t");
-  EXPECT_EQ(shown->priority, 5);
   EXPECT_EQ(shown->caller.process.pid, 2);
   EXPECT_EQ(shown->account, "lease-1");
   EXPECT_TRUE(shown->is_ready(now));
@@ -129,7 +132,7 @@ TEST_F(RegistryTest, ShowsWhoHasSaidWhatItOffers) {
 }
 
 TEST_F(RegistryTest, ListsTheLowestPriorityFirst) {
-  for (const auto& [pid, priority] : {std::pair{1, 7}, {2, -3}, {3, 0}}) {
+  for (const auto& [pid, priority] : {std::pair{1, -1}, {2, -3}, {3, -2}}) {
     say(come(pid), fmt::format(R"({{"type":"register","priority":{},"offers":[]}})", priority));
   }
   std::vector<pid_t> order;
@@ -138,6 +141,13 @@ TEST_F(RegistryTest, ListsTheLowestPriorityFirst) {
   }
   EXPECT_EQ(order, (std::vector<pid_t>{2, 3, 1}));
   EXPECT_EQ(registry.roster()->clients.front().name, "pid 2") << "without a name";
+}
+
+TEST_F(RegistryTest, OnlyAnAdministratorPutsSomebodyAfterTheOthers) {
+  Peer& user = join(1);
+  Peer& administrator = join(2, kAdministrator);
+  EXPECT_EQ(client(user)->priority, 0) << "it said 5";
+  EXPECT_EQ(client(administrator)->priority, 5);
 }
 
 TEST_F(RegistryTest, AnUpdateReplacesAllOffers) {

@@ -202,6 +202,16 @@ TEST_F(ProcessTree, ReadsTheIdentityAgainInTheLongRun) {
   EXPECT_EQ(find(scan, 5)->identity->command, "two");
 }
 
+TEST_F(ProcessTree, WhoIsEndingKeepsTheCommandLineItHad) {
+  tree.put({.pid = 5, .pages = 1000, .cmdline = "train.py"});
+  auto from = source();
+  routine(from, at(0));
+  tree.put({.pid = 5, .pages = 1000, .comm = "python3", .cmdline = ""});
+  const ProcessScan scan = routine(from, at(1));
+  EXPECT_EQ(find(scan, 5)->identity->comm, "python3");
+  EXPECT_EQ(find(scan, 5)->identity->command, "train.py");
+}
+
 class ManyProcesses : public ProcessTree {
  protected:
   static constexpr int kCount = 200;

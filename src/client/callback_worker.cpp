@@ -1,4 +1,4 @@
-#include "client/reclaim_worker.hpp"
+#include "client/callback_worker.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -7,7 +7,7 @@
 
 namespace levee::client {
 
-struct ReclaimWorker::Desk {
+struct CallbackWorker::Desk {
   std::mutex mutex;  // guards the members below
   std::condition_variable changed;
   Job job;
@@ -16,11 +16,11 @@ struct ReclaimWorker::Desk {
   bool is_over = false;
 };
 
-ReclaimWorker::ReclaimWorker() : desk_(std::make_shared<Desk>()) {}
+CallbackWorker::CallbackWorker() : desk_(std::make_shared<Desk>()) {}
 
-ReclaimWorker::~ReclaimWorker() { stop(std::chrono::milliseconds{0}); }
+CallbackWorker::~CallbackWorker() { stop(std::chrono::milliseconds{0}); }
 
-bool ReclaimWorker::run(Job job, const sigset_t& signals) {
+bool CallbackWorker::run(Job job, const sigset_t& signals) {
   {
     const std::lock_guard lock(desk_->mutex);
     if (desk_->is_busy || desk_->is_stopping) {
@@ -46,7 +46,7 @@ bool ReclaimWorker::run(Job job, const sigset_t& signals) {
   return true;
 }
 
-void ReclaimWorker::work(const std::shared_ptr<Desk>& desk) {
+void CallbackWorker::work(const std::shared_ptr<Desk>& desk) {
   std::unique_lock lock(desk->mutex);
   for (;;) {
     desk->changed.wait(lock, [&] { return desk->is_stopping || desk->job; });
@@ -67,7 +67,7 @@ void ReclaimWorker::work(const std::shared_ptr<Desk>& desk) {
   desk->changed.notify_all();
 }
 
-void ReclaimWorker::stop(std::chrono::milliseconds patience) {
+void CallbackWorker::stop(std::chrono::milliseconds patience) {
   bool is_over = false;
   {
     std::unique_lock lock(desk_->mutex);

@@ -1,4 +1,4 @@
-// ReclaimWorker: a thread that runs one job at a time, for jobs that may take for ever. Whoever
+// CallbackWorker: a thread that runs one job at a time, for jobs that may take for ever. Whoever
 // stops it waits only so long. One owner at a time; the jobs run on its thread.
 #pragma once
 
@@ -11,12 +11,12 @@
 
 namespace levee::client {
 
-class ReclaimWorker {
+class CallbackWorker {
  public:
-  ReclaimWorker();
-  ~ReclaimWorker();  ///< As stop() without patience.
-  ReclaimWorker(const ReclaimWorker&) = delete;
-  ReclaimWorker& operator=(const ReclaimWorker&) = delete;
+  CallbackWorker();
+  ~CallbackWorker();  ///< As stop() without patience.
+  CallbackWorker(const CallbackWorker&) = delete;
+  CallbackWorker& operator=(const CallbackWorker&) = delete;
 
   /// What is to be told once the next job may come: whoever hears it may ask for that at once.
   using News = std::function<void()>;
