@@ -33,6 +33,7 @@ std::string_view title_of(std::string_view table) {
       {"ledger", "Promises of memory"},
       {"reclaim", "Processes that can give memory back"},
       {"recovery", "What is done about memory pressure"},
+      {"recorder", "The last minutes, kept and recorded"},
       {"guard", "The guard: fast looks when memory is nearly gone"},
       {"server", "Where the daemon answers"},
       {"store", "History on disk"},

@@ -31,7 +31,7 @@ constexpr Severity last_of<Severity>() {
 }
 template <>
 constexpr AlertType last_of<AlertType>() {
-  return AlertType::throttle_state;
+  return kAlertTypes.back();
 }
 template <>
 constexpr ledger::LeaseKind last_of<ledger::LeaseKind>() {

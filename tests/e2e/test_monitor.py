@@ -56,7 +56,7 @@ def test_the_least_disruptive_strategy_that_helps_is_the_last_one(tmp_path):
         assert program.has("alert critical gpu_memory"), program.lines()
         step = next(line for line in program.lines() if line.startswith("step clear_cache"))
         assert program.free() > 6 * GIB
-        assert step.startswith("step clear_cache done") and "6.0 GB freed" in step, step
+        assert step.startswith("step clear_cache done") and "6.00 GiB freed" in step, step
         assert program.end() == 0
         assert not program.has("the batch is halved"), program.lines()
 

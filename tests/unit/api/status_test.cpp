@@ -76,8 +76,8 @@ TEST(StatusJson, AddsOursBehindTheDocumented) {
   const auto keys = keys_of(json);
   EXPECT_THAT(std::vector(keys.begin() + 5, keys.end()),
               ElementsAre("host", "state", "speed_multiplier", "is_throttled", "should_throttle",
-                          "health", "memory_pressure", "lines", "alerts", "sample_age_seconds",
-                          "daemon", "store", "guard", "troubles"));
+                          "health", "memory_pressure", "host_forecast", "lines", "alerts",
+                          "sample_age_seconds", "daemon", "store", "guard", "troubles"));
   EXPECT_EQ(json["host"]["total_bytes"], gib(32).count);
   EXPECT_EQ(json["host"]["swap_used_bytes"], gib(1).count);
   EXPECT_EQ(json["host"]["pressure"]["some"]["avg10"], 2.5);

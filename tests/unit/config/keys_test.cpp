@@ -91,6 +91,12 @@ TEST(Keys, HaveTheDocumentedDefaults) {
       {"hook.timeout_seconds", "30"},
       {"protect.lock_memory", "true"},
       {"protect.oom_score_adj", "-900"},
+      {"recorder.keep", "5m"},
+      {"recorder.memory", "32MB"},
+      {"recorder.aftermath_seconds", "5"},
+      {"recorder.incidents_max_size", "256MB"},
+      {"recorder.file", ""},
+      {"recorder.max_size", "1GB"},
   };
   std::map<std::string_view, std::string> actual;
   for (const Key& each : keys()) {
@@ -124,10 +130,10 @@ TEST(Keys, ThatCannotChangeAtRunTimeAreMarked) {
       fixed.insert(each.name);
     }
   }
-  EXPECT_EQ(fixed,
-            (std::set<std::string_view>{"state_dir", "server.listen", "server.socket",
-                                        "server.max_connections", "store.enabled", "gpu.enabled",
-                                        "protect.lock_memory", "protect.oom_score_adj"}));
+  EXPECT_EQ(fixed, (std::set<std::string_view>{"state_dir", "server.listen", "server.socket",
+                                               "server.max_connections", "store.enabled",
+                                               "gpu.enabled", "recorder.file",
+                                               "protect.lock_memory", "protect.oom_score_adj"}));
 }
 
 TEST(EnvName, IsUpperCaseWithUnderscores) {
@@ -266,6 +272,13 @@ std::multimap<std::string_view, std::string_view> good_texts() {
       {"hook.timeout_seconds", "1"},
       {"protect.lock_memory", "false"},
       {"protect.oom_score_adj", "-1000"},
+      {"recorder.keep", "1h"},
+      {"recorder.keep", "10s"},
+      {"recorder.memory", "1MB"},
+      {"recorder.aftermath_seconds", "0"},
+      {"recorder.incidents_max_size", "1GB"},
+      {"recorder.file", "/var/lib/levee/day.levee"},
+      {"recorder.max_size", "64TB"},
   };
 }
 
