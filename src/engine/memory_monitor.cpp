@@ -1,7 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <exception>
 #include <mutex>

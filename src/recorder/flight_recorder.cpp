@@ -174,7 +174,7 @@ void FlightRecorder::run() {
     }
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
-    waiting_items_ -= std::holds_alternative<Recorded>(job) ? 1 : 0;
+    waiting_items_ -= std::holds_alternative<Recorded>(job) ? 1U : 0U;
     is_working_ = true;
     lock.unlock();
     work(job);

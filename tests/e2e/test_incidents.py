@@ -184,7 +184,7 @@ def test_a_full_disk_loses_the_bundle_and_says_so(tmp_path):
 def test_an_emergency_alert_is_saved_with_what_grew():
     with SimMachine(GPU) as machine, machine.levee(*SOON) as levee:
         gpu = wait_for_gpus(levee, 1)[0]
-        time.sleep(1)
+        levee.wait_ticks(10)  # What was before.
         with machine.holding("--mem", "9600MiB") as hog:
             incident = incident_of(levee, "emergency")
             assert incident["gpus"] == [gpu["uuid"]]

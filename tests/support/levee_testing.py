@@ -146,6 +146,12 @@ class Levee:
     def get(self, path: str) -> tuple[int, object]:
         return self.request("GET", path)
 
+    def wait_ticks(self, count: int) -> None:
+        """Until the daemon has looked at the machine so many times more."""
+        ticks = lambda: self.get("/api/v1/monitoring/status")[1]["daemon"]["ticks"]
+        begin = ticks()
+        wait_until(lambda: ticks() >= begin + count, 30, f"{count} ticks")
+
     def command(self, *arguments: str, check: bool = False, **more) -> subprocess.CompletedProcess:
         """Runs `levee …` against this daemon."""
         return subprocess.run([binary(), *arguments], capture_output=True, text=True, check=check,
